@@ -1,0 +1,1 @@
+"""Jarship: release one Spring Boot service to a few Linux hosts."""

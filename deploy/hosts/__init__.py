@@ -1,0 +1,1 @@
+"""One SSH connection a host, and what goes through it."""

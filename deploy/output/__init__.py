@@ -1,0 +1,1 @@
+"""Listeners to the stream of events, and the data that tasks print."""

@@ -1,0 +1,1 @@
+"""Making a machine fit: this one, a host, a registry server."""

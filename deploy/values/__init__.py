@@ -1,0 +1,1 @@
+"""What the program knows: frozen values, free of any library that does I/O."""

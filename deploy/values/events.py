@@ -1,0 +1,92 @@
+"""The one stream of what happens; terminal, JSON, audit and tests are its listeners."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["started", "finished", "failed", "progress", "output", "note", "warning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened.
+
+    `started`, `finished` and `failed` frame a step; `progress` replaces the last progress of the same step;
+    `output` is a line that a command printed; `note` and `warning` are said once.
+    """
+
+    kind: Kind
+    text: str
+    step: str = ""
+    host: str = ""
+    """The host's name; empty for this machine."""
+    seconds: float | None = None
+    """How long the step took, on `finished` and `failed`."""
+    data: Mapping[str, object] = field(default_factory=dict)
+    at: float = 0.0
+    """Seconds since the epoch."""
+
+
+Listener = Callable[[Event], None]
+
+
+class Stream:
+    """Hands each event to every listener, in order, from whichever thread it comes."""
+
+    def __init__(self, *listeners: Listener, clock: Callable[[], float] = time.time) -> None:
+        self._listeners = list(listeners)
+        self._clock = clock
+        self._lock = threading.RLock()
+
+    def listen(self, listener: Listener) -> None:
+        """Add a listener; it hears what is emitted from now on."""
+        self._listeners.append(listener)
+
+    def emit(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        step: str = "",
+        host: str = "",
+        seconds: float | None = None,
+        **data: object,
+    ) -> None:
+        """Tell every listener."""
+        event = Event(
+            kind=kind, text=text, step=step, host=host, seconds=seconds, data=data, at=self._clock()
+        )
+        with self._lock:
+            for listener in self._listeners:
+                listener(event)
+
+    def note(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
+        """Say something once."""
+        self.emit("note", text, step=step, host=host, **data)
+
+    def warning(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
+        """Say something that the user may want to change."""
+        self.emit("warning", text, step=step, host=host, **data)
+
+    def progress(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
+        """Replace what was last said of this step's progress."""
+        self.emit("progress", text, step=step, host=host, **data)
+
+    def output(self, line: str, *, step: str = "", host: str = "") -> None:
+        """Pass on a line that a command printed."""
+        self.emit("output", line, step=step, host=host)
+
+    @contextmanager
+    def step(self, name: str, text: str, *, host: str = "") -> Iterator[None]:
+        """Frame a step: `started`, then `finished`, or `failed` when an exception leaves it."""
+        self.emit("started", text, step=name, host=host)
+        begun = time.monotonic()
+        try:
+            yield
+        except BaseException as error:
+            self.emit("failed", f"{text}: {error}", step=name, host=host, seconds=time.monotonic() - begun)
+            raise
+        self.emit("finished", text, step=name, host=host, seconds=time.monotonic() - begun)
