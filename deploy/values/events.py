@@ -53,11 +53,17 @@ class Stream:
         step: str = "",
         host: str = "",
         seconds: float | None = None,
-        **data: object,
+        data: Mapping[str, object] | None = None,
     ) -> None:
         """Tell every listener."""
         event = Event(
-            kind=kind, text=text, step=step, host=host, seconds=seconds, data=data, at=self._clock()
+            kind=kind,
+            text=text,
+            step=step,
+            host=host,
+            seconds=seconds,
+            data=data or {},
+            at=self._clock(),
         )
         with self._lock:
             for listener in self._listeners:
@@ -65,15 +71,15 @@ class Stream:
 
     def note(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
         """Say something once."""
-        self.emit("note", text, step=step, host=host, **data)
+        self.emit("note", text, step=step, host=host, data=data)
 
     def warning(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
         """Say something that the user may want to change."""
-        self.emit("warning", text, step=step, host=host, **data)
+        self.emit("warning", text, step=step, host=host, data=data)
 
     def progress(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
         """Replace what was last said of this step's progress."""
-        self.emit("progress", text, step=step, host=host, **data)
+        self.emit("progress", text, step=step, host=host, data=data)
 
     def output(self, line: str, *, step: str = "", host: str = "") -> None:
         """Pass on a line that a command printed."""

@@ -1,0 +1,1 @@
+"""The sessions that check this repository."""
