@@ -1,1 +1,124 @@
-"""The sessions that check this repository."""
+"""The sessions that check this repository. `nox` alone runs those that need neither network nor Docker.
+
+Every session has an environment of its own with everything in requirements-dev.lock, which uv fills in half a
+second and checks in a tenth, without network when nothing changed.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "unit"]
+
+ROOT = Path(__file__).parent
+NOT_OURS = {".git", ".nox", ".venv", ".jarship", "build", "target", "node_modules", "__pycache__"}
+WRAPPERS = {"mvnw", "gradlew"}
+"""Scripts that other projects made and that lie here unchanged."""
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Python, Dockerfiles and shell scripts in order; the lock files true to pyproject.toml."""
+    _install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("python", "-m", "tests.support.locks")
+    session.run("hadolint", "--no-color", *_relative(dockerfiles(ROOT)))
+    session.run("shellcheck", "--color=never", *_relative(shell_scripts(ROOT)))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """The types, strictly."""
+    _install(session)
+    session.run("mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The tests that need neither network nor Docker; both are refused to them."""
+    _pytest(session, "tests/unit", "--timeout=60")
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Each part against the real thing: an engine, a registry, a host. Brings its own."""
+    _pytest(session, "tests/integration")
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """The whole road, from source to an application that answers on two hosts of a sandbox."""
+    _pytest(session, "tests/e2e", "--timeout=900")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """What is known against the locked requirements; apart from the rest, since it changes without us."""
+    session.install("pip-audit ~= 2.10")
+    # Strict: a requirement that the service does not know counts as not audited, and that as a failure.
+    locked = ("--require-hashes", "--requirement=requirements-dev.lock")
+    session.run("pip-audit", "--strict", "--disable-pip", *locked, *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write both lock files anew from pyproject.toml; `-- --upgrade` takes the newest versions it allows."""
+    _install(session)
+    compile_ = (
+        *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version=3.11"),
+        *("--generate-hashes", "--no-header", "--no-annotate", *session.posargs),
+    )
+    session.run(*compile_, "--output-file=requirements.lock")
+    session.run(
+        *compile_, "--extra=dev", "--constraints=requirements.lock", "--output-file=requirements-dev.lock"
+    )
+
+
+def _install(session: nox.Session) -> None:
+    # uv reads neither pip's variables nor its files.
+    index = os.environ.get("PIP_INDEX_URL")
+    env = {"UV_DEFAULT_INDEX": index} if index and "UV_DEFAULT_INDEX" not in os.environ else {}
+    session.install("--require-hashes", "-r", "requirements-dev.lock", env=env)
+
+
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    _install(session)
+    report = f"--junitxml=build/junit-{session.name}.xml"
+    slowest = ("--durations=10", "--durations-min=1")
+    session.run("python", "-m", "pytest", report, *slowest, *arguments, *session.posargs)
+
+
+def dockerfiles(root: Path) -> list[Path]:
+    """Every Dockerfile below a directory."""
+    return [path for path in _files(root) if path.name == "Dockerfile" or path.suffix == ".Dockerfile"]
+
+
+def shell_scripts(root: Path) -> list[Path]:
+    """Every shell script below a directory: by its suffix, or by a first line that names sh, bash or dash."""
+    return [path for path in _files(root) if path.name not in WRAPPERS and _is_shell(path)]
+
+
+def _is_shell(path: Path) -> bool:
+    if path.suffix in (".sh", ".bash"):
+        return True
+    if path.suffix:
+        return False
+    with path.open("rb") as file:
+        first = file.readline(200).decode("utf-8", "replace")
+    return re.match(r"#! ?(/usr/bin/env |/(usr/)?bin/)(sh|bash|dash)\b", first) is not None
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for directory, names, files in os.walk(root):
+        names[:] = sorted(set(names) - NOT_OURS)
+        yield from (path for path in (Path(directory, file) for file in sorted(files)) if path.is_file())
+
+
+def _relative(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
