@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy import engine
@@ -133,15 +133,15 @@ def _start(stream: Stream, setup: Setup, environ: Mapping[str, str]) -> None:
             why=f"it is not started from here, since {allowed.refusal}",
             advice=allowed.typed([command]),
         )
-    ended: Callable[[], int | None] = lambda: None
+    process: subprocess.Popen[bytes] | None = None
     if systemd:
         packages.run(stream, command)
     elif not any(_runs(file, name) for file, name in PID_FILES.items() if name == "dockerd"):
         _prefer_working_iptables(stream)
         remove_stale_pid_files()
         stream.note(f"+ {shlex.join(command)} >>{ENGINE_LOG} 2>&1 &", step="setup")
-        ended = _in_background(command, environ).poll
-    _wait_for_engine(stream, environ, ended, command)
+        process = _in_background(command, environ)
+    _wait_for_engine(stream, environ, process, command)
 
 
 def _in_background(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -166,7 +166,10 @@ def _in_background(command: Sequence[str], environ: Mapping[str, str]) -> subpro
 
 
 def _wait_for_engine(
-    stream: Stream, environ: Mapping[str, str], ended: Callable[[], int | None], command: Sequence[str]
+    stream: Stream,
+    environ: Mapping[str, str],
+    process: subprocess.Popen[bytes] | None,
+    command: Sequence[str],
 ) -> None:
     deadline = time.monotonic() + ENGINE_DEADLINE
     while True:
@@ -174,7 +177,7 @@ def _wait_for_engine(
             engine.local(stream, environ).close()
             return
         except engine.EngineError as error:
-            code = ended()
+            code = process.poll() if process else None
             late = time.monotonic() > deadline
             if code is None and not late:
                 time.sleep(0.2)
