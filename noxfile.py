@@ -91,7 +91,10 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
     _install(session)
     report = f"--junitxml=build/junit-{session.name}.xml"
     slowest = ("--durations=10", "--durations-min=1")
-    session.run("python", "-m", "pytest", report, *slowest, *arguments, *session.posargs)
+    # After an interrupt the tests still have to take down what they started.
+    session.run(
+        "python", "-m", "pytest", report, *slowest, *arguments, *session.posargs, interrupt_timeout=120
+    )
 
 
 def dockerfiles(root: Path) -> list[Path]:

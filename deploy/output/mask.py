@@ -25,14 +25,22 @@ class Mask:
     characters.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Hide these too from now on: settings are read when something may have been told already."""
         patterns = {pattern for secret in secrets for pattern in _patterns(secret)}
-        self._patterns = [re.compile(pattern) for pattern in patterns]
+        # A new mapping at once: another thread may be masking with the present one.
+        self._patterns = self._patterns | {pattern: re.compile(pattern) for pattern in patterns}
 
     def __call__(self, text: str) -> str:
         """The text with every secret in it replaced."""
         spans = sorted(
-            (found.start(1), found.end(1)) for pattern in self._patterns for found in pattern.finditer(text)
+            (found.start(1), found.end(1))
+            for pattern in self._patterns.values()
+            for found in pattern.finditer(text)
         )
         if not spans:
             return text

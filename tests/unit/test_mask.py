@@ -92,3 +92,11 @@ def test_data_is_masked_throughout() -> None:
         "a": [HIDDEN, 5, None, True, 1.5],
         HIDDEN: {"b": ["x", f"b'{HIDDEN}'"]},
     }
+
+
+def test_what_is_learnt_later_is_hidden_from_then_on() -> None:
+    mask = Mask()
+    assert mask("token-1234") == "token-1234"
+    mask.learn(["token-1234"])
+    mask.learn(["other-5678"])
+    assert mask("token-1234 other-5678") == f"{HIDDEN} {HIDDEN}"
