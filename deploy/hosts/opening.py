@@ -1,0 +1,245 @@
+"""Open a Fabric connection with pinned host keys, a fast socket and bounded waits, gateways included."""
+
+import contextlib
+import functools
+import shlex
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+
+from deploy.hosts import known_hosts, refusals
+from deploy.hosts.known_hosts import KnownHosts
+from deploy.values.errors import HostError
+from deploy.values.inventory import Access, Host
+
+KEEPALIVE = 5
+"""Seconds between signs of life, so that a dead link has unanswered data on it."""
+LINK_TIMEOUT = 15
+"""Seconds after which unanswered data means that the link is dead."""
+CHANNEL_TIMEOUT = 10
+"""Seconds for a gateway to reach the next hop."""
+SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+# Preferred over the post-quantum exchanges that OpenSSH 9 and newer agree on, for its lower cost.
+FAST_KEY_EXCHANGE = "curve25519-sha256@libssh.org"
+
+
+class Pinned(paramiko.RejectPolicy):
+    """Refuses every host key that the known_hosts files do not hold for this host.
+
+    The client's own table stays empty, so that paramiko asks this policy about each key.
+    """
+
+    def __init__(self, host: Host, name: str, port: int, known: KnownHosts, files: Sequence[str]) -> None:
+        self.host = host
+        self.name = name
+        self.port = port
+        self.known = known
+        self.files = tuple(files)
+
+    def missing_host_key(  # type: ignore[override]  # it returns when the key is pinned
+        self, _client: paramiko.SSHClient, _hostname: str, key: paramiko.PKey
+    ) -> None:
+        """Raise HostError, before anything is sent to log in, unless the key is pinned."""
+        verdict = self.known.judge(self.name, self.port, key.get_base64())
+        if verdict.answer != "pinned":
+            place = refusals.Place(host=self.host, name=self.name, port=self.port, files=self.files)
+            raise refusals.host_key(place, key.get_name(), key.get_base64(), verdict)
+
+
+def open_fabric(host: Host, access: Access, timeout: float) -> Any:
+    """Open a `fabric.Connection`; raises HostError."""
+    _check_key(host, access)
+    connection = _configured(host, access, timeout)
+    hops = list(_hops(connection))
+    for hop in hops:
+        _pin(hop, host, access)
+    try:
+        if not hops[-1].gateway:
+            hops[-1].connect_kwargs["sock"] = _dial(hops[-1].host, hops[-1].port, timeout)
+        connection.open()
+    except (paramiko.SSHException, OSError, EOFError, HostError) as error:
+        close(connection)
+        failed = next((hop for hop in reversed(hops) if not hop.is_connected), connection)
+        raise refusals.opening(host, failed, access, error, via=failed is not connection) from error
+    except BaseException:
+        close(connection)
+        raise
+    for hop in hops:
+        hop.transport.set_keepalive(KEEPALIVE)
+    return connection
+
+
+def close(connection: Any) -> None:
+    """Close a Fabric connection and its gateways."""
+    for hop in _hops(connection):
+        transport = hop.client.get_transport()
+        sock = getattr(transport, "sock", None) or hop.connect_kwargs.get("sock")
+        if isinstance(sock, socket.socket):
+            # Wakes paramiko's reading thread, which close() waits for and which looks up once in 0.1 s.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+        hop.client.close()
+
+
+def command(connection: Any) -> str:
+    """The `ssh` command that connects to the same place by hand."""
+    argv = ["ssh", *(["-p", str(connection.port)] if connection.port != known_hosts.DEFAULT_PORT else [])]
+    return shlex.join([*argv, f"{connection.user}@{connection.host}"])
+
+
+def _check_key(host: Host, access: Access) -> None:
+    if access.key is None:
+        return
+    try:
+        with Path(access.key).expanduser().open("rb"):
+            return
+    except OSError as error:
+        raise HostError(
+            f"The SSH key {access.key} cannot be read.",
+            why=str(error.strerror),
+            advice="Set SSH_KEY to the private key of the deploy user, or leave it out to use the agent's.",
+            host=host.name,
+        ) from error
+
+
+def _configured(host: Host, access: Access, timeout: float) -> Any:
+    options: dict[str, object] = {
+        "banner_timeout": timeout,
+        "auth_timeout": timeout,
+        "channel_timeout": CHANNEL_TIMEOUT,
+        # A key that is named is the one to use, not one of many: sshd counts each as a failure.
+        "allow_agent": access.key is None or _encrypted(access.key),
+        "look_for_keys": access.key is None,
+    }
+    if access.key is not None:
+        options["key_filename"] = [str(Path(access.key).expanduser())]
+    config = fabric.Config(overrides={"connect_kwargs": options, "forward_agent": False})
+    port = None if host.port == known_hosts.DEFAULT_PORT else host.port
+    return fabric.Connection(
+        host.address,
+        user=host.user,
+        port=port,
+        config=config,
+        connect_timeout=max(1, int(timeout)),
+        forward_agent=False,
+    )
+
+
+def _encrypted(key: str) -> bool:
+    try:
+        paramiko.PKey.from_path(str(Path(key).expanduser()))
+    except paramiko.PasswordRequiredException:
+        return True
+    except (paramiko.SSHException, OSError, ValueError, TypeError):
+        return False
+    return False
+
+
+def _hops(connection: Any) -> Iterator[Any]:
+    """The connection, then the gateway it goes through, then that one's."""
+    while connection is not None and not isinstance(connection, str):
+        yield connection
+        connection = connection.gateway or None
+
+
+def _pin(hop: Any, host: Host, access: Access) -> None:
+    # A plain dictionary: Fabric's own writes every change through all levels of its configuration.
+    hop.connect_kwargs = dict(hop.connect_kwargs)
+    name = hop.ssh_config.get("hostkeyalias", hop.host)
+    files = _files(hop, access)
+    known = KnownHosts(entry for file in files for entry in _entries(file))
+    hop.client.set_missing_host_key_policy(Pinned(host, name, hop.port, known, files))
+    hop.forward_agent = False
+    hop.connect_kwargs["transport_factory"] = functools.partial(
+        _transport, key_types=known.key_types(name, hop.port)
+    )
+
+
+def _files(hop: Any, access: Access) -> list[str]:
+    if access.known_hosts is not None:
+        return [str(Path(access.known_hosts).expanduser())]
+    user = hop.ssh_config.get("userknownhostsfile", " ".join(USER_FILES)).split()
+    system = hop.ssh_config.get("globalknownhostsfile", " ".join(SYSTEM_FILES)).split()
+    return [str(Path(file).expanduser()) for file in (*user, *system)]
+
+
+def _entries(file: str) -> tuple[known_hosts.Entry, ...]:
+    try:
+        text = Path(file).read_text(errors="replace")
+    except OSError:
+        return ()  # No file, no pinned keys: the refusal names the files that were looked into.
+    return known_hosts.parse(text, file)
+
+
+def _transport(
+    sock: Any, *, key_types: Sequence[str], disabled_algorithms: dict[str, list[str]] | None = None
+) -> paramiko.Transport:
+    transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+    options = transport.get_security_options()
+    wanted = {"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in key_types else set()
+    wanted |= set(key_types)
+    # The server picks the first type that it has: a key that is not pinned must not come before one that is.
+    options.key_types = tuple(sorted(options.key_types, key=lambda key_type: key_type not in wanted))
+    options.kex = tuple(sorted(options.kex, key=lambda kex: kex != FAST_KEY_EXCHANGE))
+    return transport
+
+
+class _Prompt(socket.socket):
+    """A socket that acknowledges at once.
+
+    After login sshd sends its other host keys with Nagle's algorithm still on, so its next answer waits for
+    the acknowledgement, which Linux delays: the first command took 47 ms, and takes 7 ms with this. The
+    option wears off, hence at every read.
+    """
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        data = super().recv(size, flags)
+        if hasattr(socket, "TCP_QUICKACK"):
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+
+def _dial(address: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the first address that answers, all of them within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    addresses = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    failed: OSError | None = None
+    for left, (family, kind, protocol, _, target) in zip(
+        range(len(addresses), 0, -1), addresses, strict=True
+    ):
+        sock = _Prompt(family, kind, protocol)
+        try:
+            sock.settimeout(max(0.1, (deadline - time.monotonic()) / left))
+            sock.connect(target)
+            _tune(sock)
+        except OSError as error:
+            sock.close()
+            failed = error
+            continue
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    raise failed or OSError(f"no address for {address}")
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # paramiko's keepalive waits for no answer; the kernel does, and ends the connection that gets none.
+    for option, value in (
+        ("TCP_USER_TIMEOUT", LINK_TIMEOUT * 1000),
+        ("TCP_KEEPIDLE", KEEPALIVE),
+        ("TCP_KEEPALIVE", KEEPALIVE),  # the same on macOS
+        ("TCP_KEEPINTVL", KEEPALIVE),
+        ("TCP_KEEPCNT", LINK_TIMEOUT // KEEPALIVE),
+    ):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
