@@ -60,3 +60,11 @@ def _split_tag(text: str) -> tuple[str, str]:
     if not TAG.fullmatch(tail):
         raise ValueError(f"invalid tag {tail!r}")
     return head, tail
+
+
+def split_host(registry: str) -> str:
+    """The host of a registry's `host[:port]`, in lower case, without the brackets of an IPv6 address."""
+    host = registry.lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

@@ -1,0 +1,383 @@
+"""The HTTP API of a registry v2: what it holds, asked by the build side and by the rollout.
+
+As the OCI distribution specification 1.1 and Docker's registry API have it. Plain HTTP is spoken to
+loopback and to registries that the local engine lists as insecure, and to no other.
+"""
+
+import hashlib
+import json
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.util.retry import Retry
+
+from deploy import registry_auth
+from deploy.causes import explain
+from deploy.credentials import Credentials
+from deploy.plain_http import is_loopback
+from deploy.values.errors import BuildError
+
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A blob as a manifest names it."""
+
+    digest: str
+    size: int
+    """Bytes as stored, compressed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """An image's manifest, or an index of several for different platforms."""
+
+    media_type: str
+    digest: str
+    """SHA-256 of the bytes that came, so it holds even if the registry's header lies."""
+    content: Mapping[str, Any]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists manifests instead of layers."""
+        return self.media_type in INDEXES or "manifests" in self.content
+
+    @property
+    def config(self) -> Blob:
+        """The image's configuration."""
+        return _blob(self.content["config"])
+
+    @property
+    def layers(self) -> tuple[Blob, ...]:
+        """The image's layers, lowest first: one for each diff ID of its configuration."""
+        return tuple(_blob(layer) for layer in self.content["layers"])
+
+    @property
+    def platforms(self) -> Mapping[str, str]:
+        """Of an index: `os/architecture` -> digest of its manifest."""
+        found: dict[str, str] = {}
+        for entry in self.content["manifests"]:
+            platform = entry.get("platform", {})
+            name = f"{platform.get('os')}/{platform.get('architecture')}"
+            found.setdefault(name, entry["digest"])
+        return found
+
+
+def _blob(entry: Mapping[str, Any]) -> Blob:
+    return Blob(digest=entry["digest"], size=entry["size"])
+
+
+class Registry:
+    """A registry, by its address.
+
+    Safe to use from several threads: its session only reads what it is given here, and tokens are locked.
+
+    Args:
+        address: `host[:port]`.
+        credentials: sent when the registry asks for them, to it and to its token service only.
+        ca: path of a file with the certificates to trust besides the system's.
+        insecure: whether plain HTTP is allowed besides TLS.
+        connect_seconds, read_seconds: bounds on each connection and each wait for an answer.
+
+    Every method raises BuildError, naming the registry and the cause in its own words.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: Credentials | None = None,
+        ca: str | None = None,
+        insecure: bool = False,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        self.address = address
+        self._host = "registry-1.docker.io" if address in ("docker.io", "index.docker.io") else address
+        self._insecure = insecure and not ca
+        self._timeout = (connect_seconds, read_seconds)
+        self._session = _session(self._tls(ca))
+        self._scheme_lock = threading.Lock()
+        self._scheme = "" if self._insecure else "https"
+        self._answers = registry_auth.Answers(credentials, self._fetch_token)
+
+    def ping(self) -> None:
+        """Check that it is a registry v2 and takes the credentials.
+
+        Raises:
+            BuildError: it is not reachable, refuses the credentials, or is something else.
+        """
+        response = self._request("GET", "", "")
+        if response.status_code != 200:
+            raise self._failure("is not a registry v2 server", _words(response))
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        """The manifest of a tag or digest.
+
+        Raises:
+            BuildError: it is not there, or its bytes do not fit the digest that was asked for.
+        """
+        path = f"{repository}/manifests/{reference}"
+        response = self._request("GET", path, repository, {"Accept": ", ".join(INDEXES + MANIFESTS)})
+        self._check(response, f"the manifest {repository}:{reference}")
+        digest = "sha256:" + hashlib.sha256(response.content).hexdigest()
+        if reference.startswith("sha256:") and digest != reference:
+            raise self._failure(
+                f"sent a manifest that does not fit {reference}", f"its content has digest {digest}"
+            )
+        content = self._json(response, f"{repository}:{reference}")
+        media_type = content.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0]
+        return Manifest(media_type=media_type, digest=digest, content=content)
+
+    def image_manifest(self, repository: str, reference: str, platform: str = "") -> Manifest:
+        """The manifest of one image; of an index, the one for `platform` (`os/architecture`).
+
+        Raises:
+            BuildError: it is not there, or the index has no such platform.
+        """
+        manifest = self.manifest(repository, reference)
+        if not manifest.is_index:
+            return manifest
+        digest = manifest.platforms.get(platform)
+        if digest is None:
+            has = ", ".join(sorted(manifest.platforms)) or "nothing"
+            raise self._failure(f"has {repository}:{reference} not for {platform or 'this'}", f"it has {has}")
+        return self.manifest(repository, digest)
+
+    def digest(self, repository: str, reference: str) -> str | None:
+        """The digest that a tag or digest stands for; None when the registry does not have it."""
+        path = f"{repository}/manifests/{reference}"
+        response = self._request("HEAD", path, repository, {"Accept": ", ".join(INDEXES + MANIFESTS)})
+        if response.status_code == 404:
+            return None
+        self._check(response, f"{repository}:{reference}")
+        return response.headers.get("Docker-Content-Digest") or self.manifest(repository, reference).digest
+
+    def config(self, repository: str, digest: str) -> dict[str, Any]:
+        """The configuration of an image, by its own digest (`Manifest.config`)."""
+        response = self._request("GET", f"{repository}/blobs/{digest}", repository)
+        self._check(response, f"the configuration {digest} of {repository}")
+        if "sha256:" + hashlib.sha256(response.content).hexdigest() != digest:
+            raise self._failure(f"sent a configuration that does not fit {digest}", "its storage is damaged")
+        return self._json(response, digest)
+
+    def blob_size(self, repository: str, digest: str) -> int | None:
+        """Bytes of a blob as the registry states them; None when it does not have it."""
+        response = self._request("HEAD", f"{repository}/blobs/{digest}", repository)
+        if response.status_code == 404:
+            return None
+        self._check(response, f"the blob {digest}")
+        return int(response.headers.get("Content-Length", 0))
+
+    def blob_exists(self, repository: str, digest: str) -> bool:
+        """Whether a blob can be read: its first byte is asked for.
+
+        A HEAD is not enough: registry 2.8 answers it from a cache that does not notice a garbage collection.
+        """
+        headers = {"Range": "bytes=0-0"}
+        response = self._request("GET", f"{repository}/blobs/{digest}", repository, headers, stream=True)
+        with response:
+            if response.status_code == 404:
+                return False
+            self._check(response, f"the blob {digest}")
+            try:
+                return bool(next(response.iter_content(1), b""))
+            except requests.RequestException:
+                # The header was promised from the cache, then there was no content to send.
+                return False
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """The tags of a repository, sorted; none when it does not exist."""
+        return tuple(sorted(self._tags(repository)))
+
+    def _tags(self, repository: str) -> Iterator[str]:
+        path = f"{repository}/tags/list?n=1000"
+        while path:
+            response = self._request("GET", path, repository)
+            if response.status_code == 404:
+                return
+            self._check(response, f"the tags of {repository}")
+            yield from self._json(response, "tags").get("tags") or ()
+            _, _, path = response.links.get("next", {}).get("url", "").partition("/v2/")
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        repository: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        stream: bool = False,
+    ) -> requests.Response:
+        """One request, with an answer to the registry's challenge when it makes one."""
+        url = f"{self._base()}/v2/{path}"
+        scope = f"repository:{repository}:pull" if repository else ""
+        sent = {**(headers or {}), **self._answers.header(scope)}
+        response = self._send(method, url, sent, stream=stream)
+        if response.status_code != 401:
+            return response
+        challenge = response.headers.get("WWW-Authenticate", "")
+        answer = self._answers.answer(challenge, scope)
+        if answer and answer.get("Authorization") != sent.get("Authorization"):
+            response.close()
+            response = self._send(method, url, {**(headers or {}), **answer}, stream=stream)
+        if response.status_code == 401:
+            raise self._failure("", f"401 unauthorized: {_words(response)}")
+        return response
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], *, stream: bool = False, data: Any = None
+    ) -> requests.Response:
+        # The engine never uses a proxy for loopback, whatever the environment says.
+        proxies = {} if is_loopback(self._host) else get_environ_proxies(url)
+        try:
+            return self._session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=data,
+                proxies=proxies,
+                timeout=self._timeout,
+                stream=stream,
+                allow_redirects=True,
+            )
+        except requests.exceptions.ConnectTimeout as error:
+            raise self._failure(f"did not take a connection within {self._timeout[0]:g} s", "") from error
+        except requests.exceptions.Timeout as error:
+            raise self._failure(f"did not answer within {self._timeout[1]:g} s", "") from error
+        except requests.RequestException as error:
+            raise self._failure("", _root_cause(error)) from error
+
+    def _fetch_token(self, method: str, url: str, headers: Mapping[str, str], data: Any) -> dict[str, Any]:
+        """An answer of the token service that a challenge names."""
+        if not url.startswith("https://") and self._base().startswith("https://"):
+            raise self._failure("names a token service without TLS", url)
+        response = self._send(method, url, headers, data=data)
+        if response.status_code in (400, 401, 403):
+            raise self._failure("", f"{response.status_code} unauthorized: {_words(response)}")
+        self._check(response, f"a token from {url}")
+        return self._json(response, "a token")
+
+    def _base(self) -> str:
+        with self._scheme_lock:
+            if not self._scheme:
+                self._scheme = self._find_scheme()
+            return f"{self._scheme}://{self._host}"
+
+    def _find_scheme(self) -> str:
+        """HTTP where it is allowed and spoken; asked without credentials.
+
+        A TLS server refuses plain HTTP by an answer 400 (Go, nginx) or by closing the connection.
+        """
+        try:
+            response = self._session.get(
+                f"http://{self._host}/v2/", timeout=self._timeout, allow_redirects=False
+            )
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError) as error:
+            words = _root_cause(error).lower()
+            if "refused" in words or isinstance(error, requests.exceptions.ConnectTimeout):
+                raise self._failure("", words) from error
+            return "https"
+        except requests.exceptions.Timeout as error:
+            raise self._failure(f"did not answer within {self._timeout[1]:g} s", "") from error
+        moved_to_tls = response.headers.get("Location", "").startswith("https://")
+        return "https" if response.status_code == 400 or moved_to_tls else "http"
+
+    def _check(self, response: requests.Response, wanted: str) -> None:
+        if response.status_code >= 400:
+            words = f"{response.status_code} {response.reason}: {_words(response)}".rstrip(": ")
+            raise self._failure("", f"asked for {wanted}, it answered {words}")
+
+    def _json(self, response: requests.Response, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads(response.content)
+        except ValueError as error:
+            raise self._failure(f"sent something else than JSON for {name}", str(error)) from error
+        if not isinstance(content, dict):
+            raise self._failure(f"sent something else than a JSON object for {name}", "")
+        return content
+
+    def _tls(self, ca: str | None) -> ssl.SSLContext:
+        """The system's authorities, as Docker uses them, and `ca`."""
+        context = ssl.create_default_context()
+        if ca:
+            try:
+                context.load_verify_locations(cafile=ca)
+            except (OSError, ssl.SSLError) as error:
+                raise self._failure(
+                    "cannot be asked: REGISTRY_CA is not a file of certificates", f"{ca}: {error}"
+                ) from error
+        return context
+
+    def _failure(self, what: str, why: str) -> BuildError:
+        cause = explain(f"{what} {why}", self.address)
+        return BuildError(
+            f"The registry {self.address} {what or cause.what}.",
+            why=why,
+            advice=cause.advice,
+            step="registry",
+        )
+
+
+class _Tls(HTTPAdapter):
+    """An adapter that trusts what the context trusts."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        # A restarted registry or a proxy before it: worth one more try, unlike a wait that ran out.
+        retries = Retry(
+            total=2, connect=0, read=0, status=2, status_forcelist=(502, 503, 504), backoff_factor=0.3,
+            raise_on_status=False,
+        )  # fmt: skip
+        super().__init__(max_retries=retries, pool_maxsize=16)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, **kwargs, ssl_context=self._context)
+
+
+def _session(context: ssl.SSLContext) -> requests.Session:
+    session = requests.Session()
+    # No ~/.netrc and no REQUESTS_CA_BUNDLE: credentials and trust are those of the settings.
+    session.trust_env = False
+    adapter = _Tls(context)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _words(response: requests.Response) -> str:
+    """What a registry says of a failure: the errors of its JSON, else the text's first line."""
+    try:
+        errors = response.json()["errors"]
+        return "; ".join(f"{error['code']}: {error.get('message', '')}" for error in errors)
+    except (ValueError, KeyError, TypeError):
+        return response.text.strip().partition("\n")[0][:200]
+
+
+def _root_cause(error: BaseException) -> str:
+    """The words of the innermost exception: requests and urllib3 wrap it in two or three others."""
+    inner: object = error
+    while isinstance(inner, BaseException):
+        text = str(inner)
+        following = getattr(inner, "reason", None) or next(iter(inner.args), None)
+        inner = following if isinstance(following, BaseException) else inner.__cause__
+    return text
