@@ -83,7 +83,7 @@ def _advice(kind: str, registry: str) -> str:
     return {
         "plain-http": "Give it TLS, or, in a network that you trust, let the engine use plain HTTP: "
         + mending_line(registry),
-        "certificate": f"Put its authority's certificate into /etc/docker/certs.d/{registry}/ca.crt (needs no "
+        "certificate": f"Put its authority's certificate into /etc/docker/certs.d/{registry}/ca.crt (no "
         f"restart) and set REGISTRY_CA to it; see what is sent: curl -v https://{registry}/v2/",
         "refused": f"Check REGISTRY, and that the registry runs: curl -v {registry}/v2/",
         "unknown-host": "Check the spelling of REGISTRY, and this machine's DNS.",
