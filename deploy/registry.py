@@ -17,11 +17,10 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.util.retry import Retry
 
-from deploy import registry_auth
+from deploy import credentials, plain_http, registry_auth
 from deploy.causes import explain
-from deploy.credentials import Credentials
-from deploy.plain_http import is_loopback
 from deploy.values.errors import BuildError
+from deploy.values.settings import Settings
 
 INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -90,7 +89,7 @@ class Registry:
 
     Args:
         address: `host[:port]`.
-        credentials: sent when the registry asks for them, to it and to its token service only.
+        login: sent when the registry asks for them, to it and to its token service only.
         ca: path of a file with the certificates to trust besides the system's.
         insecure: whether plain HTTP is allowed besides TLS.
         connect_seconds, read_seconds: bounds on each connection and each wait for an answer.
@@ -102,7 +101,7 @@ class Registry:
         self,
         address: str,
         *,
-        credentials: Credentials | None = None,
+        login: credentials.Credentials | None = None,
         ca: str | None = None,
         insecure: bool = False,
         connect_seconds: float = CONNECT_SECONDS,
@@ -115,7 +114,7 @@ class Registry:
         self._session = _session(self._tls(ca))
         self._scheme_lock = threading.Lock()
         self._scheme = "" if self._insecure else "https"
-        self._answers = registry_auth.Answers(credentials, self._fetch_token)
+        self._answers = registry_auth.Answers(login, self._fetch_token)
 
     def ping(self) -> None:
         """Check that it is a registry v2 and takes the credentials.
@@ -245,7 +244,7 @@ class Registry:
         self, method: str, url: str, headers: Mapping[str, str], *, stream: bool = False, data: Any = None
     ) -> requests.Response:
         # The engine never uses a proxy for loopback, whatever the environment says.
-        proxies = {} if is_loopback(self._host) else get_environ_proxies(url)
+        proxies = {} if plain_http.is_loopback(self._host) else get_environ_proxies(url)
         try:
             return self._session.request(
                 method,
@@ -381,3 +380,21 @@ def _root_cause(error: BaseException) -> str:
         following = getattr(inner, "reason", None) or next(iter(inner.args), None)
         inner = following if isinstance(following, BaseException) else inner.__cause__
     return text
+
+
+def open_registry(settings: Settings, info: Mapping[str, Any] | None) -> Registry:
+    """The settings' registry, with their credentials or those of `docker login`.
+
+    Args:
+        info: the local engine's `info`, for what it lists as insecure; None when there is no engine.
+
+    Raises:
+        InputError: the Docker configuration or its credential helper cannot be read.
+    """
+    password = settings.registry_password.get_secret_value() if settings.registry_password else None
+    return Registry(
+        settings.registry,
+        login=credentials.find(settings.registry, settings.registry_user, password),
+        ca=settings.registry_ca,
+        insecure=plain_http.allowed(settings.registry, info),
+    )

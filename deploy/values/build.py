@@ -75,4 +75,6 @@ class Build(_Frozen):
     jar: Jar
     image: Image | None = None
     tag: str = ""
+    tag_given: bool = False
+    """Whether the user chose the tag; a computed one may grow a suffix at the push."""
     pushed: Pushed | None = None

@@ -1,0 +1,271 @@
+"""From a jar to an image of the local engine, with the same layers for the same jar."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from docker.models.images import Image as EngineImage
+
+from deploy.artifact import transfer
+from deploy.artifact.layers import Split, split_jar, write_layers
+from deploy.values import labels
+from deploy.values.build import Build, Source
+from deploy.values.errors import InputError
+from deploy.values.events import Stream
+from deploy.values.settings import Settings
+from docker import DockerClient
+
+DOCKERFILE = Path("docker/app/Dockerfile")
+LAUNCHER = "org.springframework.boot.loader.launch.JarLauncher"
+"""The class that the Dockerfile starts as it is written: Spring Boot's since 3.2."""
+CACHE = "jarship-build"
+"""Local repository that marks what was built of which inputs; never pushed."""
+FORMAT = 1
+"""Raised when the tars change for the same jar."""
+BUILD_SECONDS = 600
+OCI = "org.opencontainers.image."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that an image is made of, besides the jar's files."""
+
+    dockerfile: str
+    base: str
+    """The base image's reference."""
+    base_id: str
+    platform: str
+    labels: Mapping[str, str]
+    jar_sha256: str
+    repository: str
+    """Path of the image in the registry; for people only."""
+    application_time: int
+    """See `write_layers`."""
+
+    @property
+    def key(self) -> str:
+        """A hash of it: the same key means the same image."""
+        content = {
+            "format": FORMAT,
+            "dockerfile": self.dockerfile,
+            "base": self.base_id,
+            "platform": self.platform,
+            "labels": dict(self.labels),
+            "jar": self.jar_sha256,
+            "time": self.application_time,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The name that the image of this recipe has in the local engine."""
+        return f"{CACHE}/{self.repository}:{self.key[:16]}"
+
+
+def build_image(
+    build: Build,
+    settings: Settings,
+    root: Path,
+    client: DockerClient,
+    stream: Stream,
+    *,
+    nocache: bool = False,
+) -> Build:
+    """Build the image of a build's jar, or take the one that is there for the same inputs.
+
+    Args:
+        root: the repository's root, to which the jar's path is relative.
+        nocache: build every layer again.
+
+    Returns:
+        The build with its image; tag and push are dropped when they were another image's.
+
+    Raises:
+        InputError: the jar on disk is not the build's.
+        BuildError: the base image is not to be had for the platform, or the engine cannot build.
+    """
+    jar = _jar_of(build, root)
+    platform = settings.platform or engine_platform(client)
+    base = transfer.ensure_image(
+        client,
+        settings.base_image,
+        platform,
+        auth=transfer.credentials_for(settings.base_image, settings),
+        stream=stream,
+        step="image",
+    )
+    split = split_jar(jar)
+    if not split.indexed:
+        stream.warning(
+            "The jar has no layers index, so all of it is one layer, sent whole at each release. "
+            "Spring Boot 2.4 and newer write one; older: layered() in bootJar, or <layers> in Maven.",
+            step="image",
+        )
+    recipe = Recipe(
+        dockerfile=(root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
+        base=settings.base_image,
+        base_id=base.id or "",
+        platform=platform,
+        labels=image_labels(build, settings.app_name),
+        jar_sha256=build.jar.sha256,
+        repository=settings.image,
+        application_time=_application_time(build.source, split),
+    )
+    image = None if nocache else transfer.local_image(client, recipe.name)
+    if image is None:
+        image = _build(client, jar, split, recipe, stream, nocache=nocache)
+    else:
+        stream.note(f"Image {short(image.id)} is there already.", step="image", reused=True)
+    return _with_image(build, image, platform, settings.base_image)
+
+
+def engine_platform(client: DockerClient) -> str:
+    """The platform that the engine builds for unless told otherwise."""
+    version = client.version()
+    return f"{version['Os']}/{version['Arch']}"
+
+
+def short(digest: str | None) -> str:
+    """A digest or id as people read it."""
+    return (digest or "").removeprefix("sha256:")[:12]
+
+
+def _jar_of(build: Build, root: Path) -> Path:
+    jar = root / build.jar.path
+    if not jar.is_file():
+        raise InputError(f"The jar {build.jar.path} is gone.", advice="Build it: invoke jar", step="image")
+    with jar.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != build.jar.sha256:
+        raise InputError(
+            f"The jar {build.jar.path} is not the one of this build.",
+            why=f"its SHA-256 begins with {found[:12]}, the build's with {build.jar.sha256[:12]}",
+            advice="Build it again: invoke jar",
+            step="image",
+        )
+    return jar
+
+
+def _application_time(source: Source, split: Split) -> int:
+    # A commit's date is the same on every machine; what is built besides a commit is told apart by the jar.
+    if source.committed_at and not source.dirty:
+        return int(datetime.fromisoformat(source.committed_at).timestamp())
+    return split.newest
+
+
+def image_labels(build: Build, app: str) -> dict[str, str]:
+    """What an image says of itself: OCI's annotations, and what a rollout must know of it."""
+    source = build.source
+    stated = {
+        OCI + "title": app,
+        OCI + "version": build.jar.version,
+        OCI + "revision": source.commit + ("-dirty" if source.dirty else ""),
+        OCI + "created": source.committed_at,
+        labels.APP: app,
+        labels.COMMIT: source.commit,
+        labels.AUTHOR: source.author,
+        labels.SUBJECT: source.subject,
+        labels.HEALTH_PATH: "/actuator/health" if build.jar.actuator else "/",
+        labels.BOOT_VERSION: build.jar.boot_version,
+    }
+    return {name: value for name, value in stated.items() if value}
+
+
+def _build(
+    client: DockerClient, jar: Path, split: Split, recipe: Recipe, stream: Stream, *, nocache: bool
+) -> EngineImage:
+    with tempfile.TemporaryDirectory(prefix="jarship-") as directory:
+        tars = write_layers(jar, split, Path(directory), recipe.application_time)
+        context = _context(recipe.dockerfile, tars, Path(directory) / "context.tar")
+        with context.open("rb") as content:
+            cached = _run_build(client, content, recipe, stream, nocache=nocache)
+    for tar in tars:
+        reused = f"ADD {tar.name}.tar /" in cached
+        stream.note(
+            f"Layer {tar.name}: {tar.size / 1e6:.1f} MB, {'reused' if reused else 'new'}",
+            step="image",
+            layer=tar.name,
+            bytes=tar.size,
+            reused=reused,
+        )
+    return client.images.get(recipe.name)
+
+
+def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
+    """The whole build context: the Dockerfile and the layers. Nothing else can get into the image."""
+    with tarfile.open(path, "w") as context:
+        context.addfile(*context_member("Dockerfile", dockerfile.encode()))
+        for tar in tars:
+            with tar.path.open("rb") as content:
+                member = tarfile.TarInfo(f"{tar.name}.tar")
+                member.size, member.mode = tar.path.stat().st_size, 0o644
+                context.addfile(member, content)
+    return path
+
+
+def _run_build(
+    client: DockerClient, context: IO[bytes], recipe: Recipe, stream: Stream, *, nocache: bool
+) -> frozenset[str]:
+    """Let the engine build; the instructions that it took from its cache."""
+    try:
+        events: Iterator[dict[str, Any]] = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=recipe.name,
+            nocache=nocache,
+            rm=True,
+            forcerm=True,
+            timeout=BUILD_SECONDS,
+            decode=True,
+            platform=recipe.platform,
+            buildargs={"BASE_IMAGE": recipe.base},
+            labels=dict(recipe.labels),
+        )
+        return _read_build(events, stream)
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise BuildError(
+            "The Docker Engine could not build the image.",
+            why=str(error),
+            advice="Is the engine still running, and is there space? docker system df",
+            step="image",
+        ) from error
+
+
+def _read_build(events: Iterator[dict[str, Any]], stream: Stream) -> frozenset[str]:
+    lines: list[str] = []
+    cached: set[str] = set()
+    instruction = ""
+    for event in events:
+        words = (event.get("errorDetail") or {}).get("message") or event.get("error")
+        if words:
+            raise BuildError(
+                "The image could not be built.",
+                why=words.strip(),
+                advice=f"Look at {DOCKERFILE}, BASE_IMAGE and the engine's space: docker system df",
+                step="image",
+                details=lines[-10:],
+            )
+        for line in filter(None, (event.get("stream") or "").splitlines()):
+            lines.append(line)
+            stream.output(line, step="image")
+            if line.startswith("Step "):
+                instruction = line.partition(" : ")[2]
+            elif line.strip() == "---> Using cache":
+                cached.add(instruction)
+    return frozenset(cached)
+
+
+def _with_image(build: Build, image: EngineImage, platform: str, base: str) -> Build:
+    made = Image(
+        id=image.id or "",
+        diff_ids=tuple(image.attrs["RootFS"]["Layers"]),
+        platform=platform,
+        base=base,
+    )
+    if build.image == made:
+        return build
+    return build.model_copy(update={"image": made, "tag": "", "tag_given": False, "pushed": None})

@@ -1,0 +1,282 @@
+"""Pushes and pulls of this machine's engine: every event of their streams read, failures told by their cause.
+
+The engine answers 200 and reports what goes wrong inside the stream; and it says nothing at all while a
+registry hangs, so that each wait for the next event is bounded here.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+from docker.errors import APIError, DockerException, ImageNotFound, StreamParseError
+from docker.models.images import Image
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from deploy import credentials
+from deploy.causes import explain
+from deploy.values.errors import BuildError
+from deploy.values.events import Stream
+from deploy.values.reference import parse_reference
+from deploy.values.settings import Settings
+from docker import DockerClient
+
+SILENCE_SECONDS = 60.0
+"""How long the engine may say nothing; during a transfer it reports several times a second."""
+ATTEMPTS = 3
+DOCKER_HUB = "docker.io"
+
+T = TypeVar("T")
+
+
+class TransferError(BuildError):
+    """A push or pull failed."""
+
+    def __init__(self, what: str, *, transient: bool = False, **rest: Any) -> None:
+        super().__init__(what, **rest)
+        self.transient = transient
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """What the events of a transfer have told so far, by the engine's short ids of layers."""
+
+    there: set[str] = field(default_factory=set)
+    """Layers that the registry had already."""
+    sent: set[str] = field(default_factory=set)
+    moving: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Layer -> bytes so far, bytes in all; uncompressed, as the engine counts them."""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Read one event."""
+        layer, status = event.get("id", ""), event.get("status", "")
+        if status.startswith(("Layer already exists", "Mounted from", "Already exists")):
+            self.there.add(layer)
+        elif status in ("Pushed", "Pull complete"):
+            self.sent.add(layer)
+        elif status in ("Pushing", "Downloading"):
+            detail = event.get("progressDetail") or {}
+            self.moving[layer] = (detail.get("current", 0), detail.get("total", 0))
+
+    def __str__(self) -> str:
+        done = sum(current for current, _ in self.moving.values())
+        total = sum(max(pair) for pair in self.moving.values())
+        return f"{len(self.there)} layers there, {done / 1e6:.1f} of {total / 1e6:.1f} MB moved"
+
+
+def push(
+    client: DockerClient,
+    repository: str,
+    tag: str,
+    *,
+    auth: credentials.Credentials | None,
+    stream: Stream,
+    step: str = "push",
+    silence: float = SILENCE_SECONDS,
+) -> tuple[Progress, str]:
+    """Push a tag of the local engine; what fails for a moment is tried again.
+
+    Args:
+        repository: with its registry: `host:port/path`.
+        silence: seconds without an event after which the registry counts as hanging.
+
+    Returns:
+        What was sent, and the digest that the engine reports; empty when it reports none.
+
+    Raises:
+        TransferError: names the registry, quotes the cause and says what to do.
+    """
+    registry = parse_reference(repository).registry or DOCKER_HUB
+    config = auth.auth_config() if auth else {}
+
+    def once() -> tuple[Progress, str]:
+        progress, digest = Progress(), ""
+        call = lambda: client.api.push(repository, tag, stream=True, decode=True, auth_config=config)  # noqa: E731
+        for event in _events(client, call, f"push {repository}:{tag}", registry, silence):
+            progress.take(event)
+            digest = (event.get("aux") or {}).get("Digest", digest)
+            stream.progress(str(progress), step=step)
+        return progress, digest
+
+    return _trying(once, stream, step)
+
+
+def pull(
+    client: DockerClient,
+    reference: str,
+    platform: str,
+    *,
+    auth: credentials.Credentials | None,
+    stream: Stream,
+    step: str,
+    silence: float = SILENCE_SECONDS,
+) -> None:
+    """Pull an image into the local engine for a platform; what fails for a moment is tried again.
+
+    Raises:
+        TransferError: names the registry, quotes the cause and says what to do.
+    """
+    parsed = parse_reference(reference)
+    registry = parsed.registry or DOCKER_HUB
+    tag = parsed.digest or parsed.tag or "latest"
+    config = auth.auth_config() if auth else {}
+
+    def once() -> None:
+        progress = Progress()
+        call = lambda: client.api.pull(  # noqa: E731
+            parsed.repository, tag, stream=True, decode=True, platform=platform, auth_config=config
+        )
+        for event in _events(client, call, f"pull {reference}", registry, silence):
+            progress.take(event)
+            stream.progress(f"{reference}: {progress}", step=step)
+
+    _trying(once, stream, step)
+
+
+def ensure_image(
+    client: DockerClient,
+    reference: str,
+    platform: str,
+    *,
+    auth: credentials.Credentials | None,
+    stream: Stream,
+    step: str,
+) -> Image:
+    """An image of the local engine for a platform, pulled when it is missing or there for another one.
+
+    Args:
+        platform: `os/architecture`.
+
+    Raises:
+        BuildError: it is nowhere to be had, or only for another platform.
+    """
+    image = local_image(client, reference)
+    if image is None or not fits(image, platform):
+        stream.note(f"Pulling {reference} for {platform}.", step=step)
+        pull(client, reference, platform, auth=auth, stream=stream, step=step)
+        image = local_image(client, reference)
+    if image is None or not fits(image, platform):
+        raise BuildError(
+            f"The image {reference} is not there for {platform}.",
+            why=f"the local engine has it for {platform_of(image)}" if image else "its pull brought nothing",
+            advice="Name an image for that platform, or set PLATFORM to the one that the hosts have.",
+            step=step,
+        )
+    return image
+
+
+def credentials_for(reference: str, settings: Settings) -> credentials.Credentials | None:
+    """The credentials that go with an image: the settings' for their registry, `docker login`'s for others.
+
+    Raises:
+        InputError: the Docker configuration or its credential helper cannot be read.
+    """
+    registry = parse_reference(reference).registry or DOCKER_HUB
+    if registry != settings.registry:
+        return credentials.find(registry, None, None)
+    password = settings.registry_password
+    return credentials.find(
+        registry, settings.registry_user, password.get_secret_value() if password else None
+    )
+
+
+def local_image(client: DockerClient, reference: str) -> Image | None:
+    """An image of the local engine, by name or id; None when it has none such."""
+    try:
+        return client.images.get(reference)
+    except ImageNotFound:
+        return None
+
+
+def platform_of(image: Image) -> str:
+    """`os/architecture` of an image of the engine."""
+    return f"{image.attrs['Os']}/{image.attrs['Architecture']}"
+
+
+def fits(image: Image, platform: str) -> bool:
+    """Whether an image runs on a platform; a variant, as in `linux/arm64/v8`, is not compared."""
+    return platform_of(image) == "/".join(platform.split("/")[:2])
+
+
+def _trying(once: Callable[[], T], stream: Stream, step: str) -> T:
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, TransferError) and error.transient),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(multiplier=1, max=8),
+        before_sleep=lambda state: stream.warning(f"{_outcome(state)} Trying again.", step=step),
+        reraise=True,
+    )
+    return retrying(once)
+
+
+def _outcome(state: Any) -> str:
+    error = state.outcome.exception()
+    return f"{error.what} ({error.why})" if error.why else error.what
+
+
+def _events(
+    client: DockerClient,
+    call: Callable[[], Iterator[dict[str, Any]]],
+    doing: str,
+    registry: str,
+    silence: float,
+) -> Iterator[dict[str, Any]]:
+    """The events of a transfer.
+
+    Raises:
+        TransferError: an event tells a failure, the stream breaks off, or is silent for `silence` seconds.
+    """
+    try:
+        with _waiting_at_most(client, silence):
+            for event in call():
+                words = (event.get("errorDetail") or {}).get("message") or event.get("error")
+                if words:
+                    raise _failure(doing, registry, words)
+                yield event
+    except APIError as error:
+        raise _failure(doing, registry, str(error.explanation or error)) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, StreamParseError, OSError) as error:
+        if _timed_out(error):
+            raise TransferError(
+                f"The registry {registry} hangs: {doing} heard nothing for {silence:g} s.",
+                advice=f"Look at the registry's log and its disk; does it answer? curl -m 5 {registry}/v2/",
+            ) from error
+        raise TransferError(
+            f"The engine's report on {doing} broke off.",
+            why=str(error),
+            advice="Is the Docker Engine still running? docker version",
+            transient=True,
+        ) from error
+    except DockerException as error:
+        raise TransferError(f"The engine could not {doing}.", why=str(error)) from error
+
+
+@contextmanager
+def _waiting_at_most(client: DockerClient, seconds: float) -> Iterator[None]:
+    """Bound each wait of the client's calls; the SDK has no parameter for it in `push` and `pull`."""
+    before = client.api.timeout
+    client.api.timeout = seconds  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        client.api.timeout = before
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _failure(doing: str, registry: str, words: str) -> TransferError:
+    cause = explain(words, registry)
+    return TransferError(
+        f"Could not {doing}: the registry {registry} {cause.what}.",
+        why=words.strip(),
+        advice=cause.advice,
+        transient=cause.transient,
+    )
