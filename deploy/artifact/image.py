@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
+import requests
+import urllib3
+from docker import DockerClient
+from docker.errors import DockerException
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
-from deploy.artifact.layers import Split, split_jar, write_layers
+from deploy.artifact.layers import LayerTar, Split, context_member, split_jar, write_layers
 from deploy.values import labels
-from deploy.values.build import Build, Source
-from deploy.values.errors import InputError
+from deploy.values.build import Build, Image, Source
+from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
-from docker import DockerClient
 
 DOCKERFILE = Path("docker/app/Dockerfile")
 LAUNCHER = "org.springframework.boot.loader.launch.JarLauncher"

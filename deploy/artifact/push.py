@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from docker import DockerClient
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
@@ -20,7 +21,6 @@ from deploy.values.build import Build, Image, Pushed
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
-from docker import DockerClient
 
 STEP = "push"
 # What a container's behaviour comes from. `Image`, `Hostname` and the like are the build's own traces.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3
+from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, StreamParseError
 from docker.models.images import Image
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
@@ -21,7 +22,6 @@ from deploy.values.errors import BuildError
 from deploy.values.events import Stream
 from deploy.values.reference import parse_reference
 from deploy.values.settings import Settings
-from docker import DockerClient
 
 SILENCE_SECONDS = 60.0
 """How long the engine may say nothing; during a transfer it reports several times a second."""
