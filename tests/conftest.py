@@ -1,0 +1,18 @@
+"""What all tests have in common."""
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from tests.support.docker import available
+
+pytest_plugins = ["tests.support.leak_guard"]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """This machine's Docker Engine; not for unit tests, which are kept from it."""
+    client = available()
+    yield client
+    client.close()
