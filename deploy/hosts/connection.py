@@ -73,26 +73,32 @@ class Connection:
         """End the connection and everything that runs in its channels."""
         opening.close(self._fabric)
 
-    def run(self, script: str | Sequence[str], *, stdin: str = "", timeout: float = 30) -> Result:
+    def run(
+        self, script: str | Sequence[str], *, args: Sequence[str] = (), stdin: str = "", timeout: float = 30
+    ) -> Result:
         """Run a bash script, or one command given as a sequence, and wait for its end.
 
         Args:
             script: handed over on stdin, so it may hold a secret; its commands' own arguments may not.
+            args: the script's `$1` and so on.
             stdin: what the script reads.
             timeout: seconds for all of it.
 
         Raises:
             HostError: the link broke, bash is missing, or the time was over.
         """
-        channel = self.open_script(script, timeout=timeout)
+        channel = self.open_script(script, args=args, timeout=timeout)
         try:
             return self._finish(channel, stdin.encode(), time.monotonic() + timeout, timeout)
         finally:
             channel.close()
 
-    def open_script(self, script: str | Sequence[str], *, timeout: float = 10) -> paramiko.Channel:
+    def open_script(
+        self, script: str | Sequence[str], *, args: Sequence[str] = (), timeout: float = 10
+    ) -> paramiko.Channel:
         """Start a bash script in a session of its own; the channel is its stdin, stdout and stderr."""
         text = script if isinstance(script, str) else shlex.join(script)
+        text = f"set -- {shlex.join(args)}\n{text}" if args else text
         if "\0" in text:
             raise ValueError("a script holds no NUL")
         channel = self.open_session(_BASH, timeout=timeout)

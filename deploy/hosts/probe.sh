@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Says what a host is like, without changing it: records "name value", each ended by a NUL. A record that begins
+# with "/" is a file that the uid cannot write in the mount named before it.
+# Arguments: engine's data root, uid and gid of the application (or empty), its log file (or empty), mount sources.
+export LC_ALL=C
+data_root=$1 uid=$2 gid=$3 log=$4
+shift 4
+
+say() { printf '%s %s\0' "$1" "$2"; }
+
+# The path, and on a second line what stat says of it; "missing", or "denied" when this user may not look.
+describe() {
+  local found acl=-
+  if found=$(stat -L -c '%u %g %a %F' -- "$2" 2>&1); then
+    [[ $(ls -Lldn -- "$2") == ??????????+* ]] && acl=+
+    say "$1" "$2"$'\n'"there $acl $found"
+  elif [[ $found == *'No such file'* || $found == *'Not a directory'* ]]; then
+    say "$1" "$2"$'\n'missing
+  else
+    say "$1" "$2"$'\n'denied
+  fi
+}
+
+# Limit, use and reclaimable part of each memory cgroup from PID 1's upwards: beside it the engine puts containers.
+memory_limits() {
+  local controllers path base v1='' v2='' current
+  while IFS=: read -r _ controllers path; do
+    case ",$controllers," in *,memory,*) v1=$path ;; ,,) v2=$path ;; esac
+  done <"/proc/1/cgroup"
+  if [[ -n $v1 ]]; then base=/sys/fs/cgroup/memory path=$v1; else base=/sys/fs/cgroup path=$v2; fi
+  path=${path%/}
+  while :; do
+    current=$base$path
+    if [[ -r $current/memory.limit_in_bytes ]]; then
+      say cgroup "$(<"$current/memory.limit_in_bytes") $(<"$current/memory.usage_in_bytes") $(
+        grep -s '^total_inactive_file' "$current/memory.stat")"
+    elif [[ -r $current/memory.max ]]; then
+      say cgroup "$(<"$current/memory.max") $(<"$current/memory.current") $(
+        grep -s '^inactive_file' "$current/memory.stat")"
+    fi
+    [[ -n $path ]] || break
+    path=${path%/*}
+  done
+}
+
+disk() {
+  local place=$data_root found
+  until found=$(stat -f -c '%a %S %c %d' -- "$place" 2>/dev/null) || [[ $place == / ]]; do
+    place=${place%/*}
+    place=${place:-/}
+  done
+  say disk "$found"
+}
+
+unwritable_files() {
+  [[ -n $uid && $uid != 0 ]] || return 0
+  find -L "$1" -maxdepth 1 -type f ! -perm -002 ! \( -uid "$uid" -perm -200 \) ! \( -gid "$gid" -perm -020 \) \
+    -print0 2>/dev/null
+}
+
+printf -v now '%(%s)T' -1
+say clock "$now"
+say id "$(id)"
+say home "$HOME"
+say boot "$(<"/proc/sys/kernel/random/boot_id")"
+say meminfo "$(<"/proc/meminfo")"
+say listening "$(grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6)"
+type -P flock >/dev/null && say tool flock
+type -P find >/dev/null && say tool find
+memory_limits 2>/dev/null
+disk
+for source in "$@"; do
+  describe mount "$source"
+  unwritable_files "$source"
+done
+if [[ -n $log ]]; then
+  until [[ -e $log || $log == / ]]; do log=${log%/*} log=${log:-/}; done
+  describe log "$log"
+fi
+exit 0
