@@ -27,3 +27,9 @@ BOOT_VERSION = PREFIX + "boot-version"
 
 # On everything of a sandbox: the id of the sandbox it belongs to.
 SANDBOX = PREFIX + "sandbox"
+SANDBOX_HOME = SANDBOX + "-home"
+"""The directory that holds the sandbox's state."""
+SANDBOX_SPEC = SANDBOX + "-spec"
+"""Hash of all that shaped the container."""
+SANDBOX_IMAGE = SANDBOX + "-image"
+"""On images built for sandboxes: what it is for."""
