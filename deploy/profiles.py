@@ -10,10 +10,13 @@ from deploy.values.check import check, unknown
 from deploy.values.dotenv import LIMIT, Parsed, parse
 from deploy.values.errors import InputError
 from deploy.values.keys import ENVIRONMENT, PREFIX, Problem, Setting, in_order, is_secret
+from deploy.values.known import is_key, nearest
 from deploy.values.names import is_profile
-from deploy.values.settings import Settings, is_key
+from deploy.values.settings import Settings
 
 EXAMPLE = ".env.example"
+_MOST_SHOWN = 200
+"""Problems; who has more has another problem."""
 _PATHS = ("ssh_key", "ssh_known_hosts", "registry_ca")
 
 
@@ -46,9 +49,11 @@ def load(root: Path, profile: str, environ: Mapping[str, str]) -> Settings:
     given = _from_environment(environ)
     settings = [*(setting for file in files for setting in file.parsed.settings), *given]
     problems = [problem for file in files for problem in (*file.parsed.problems, *_wrong_file(file))]
-    problems += (problem for setting in settings if (problem := unknown(setting)))
+    strange = [setting for setting in settings if not is_key(setting.key)][:_MOST_SHOWN]
+    problems += map(unknown, strange)
     found = {setting.key: setting for setting in settings if is_key(setting.key)}
-    mentioned = frozenset[str]().union(*(file.parsed.mentioned for file in files))
+    meant = frozenset(nearest(setting.key) for setting in strange)
+    mentioned = meant.union(*(file.parsed.mentioned for file in files))
     result, wrong = check(profile, found, home=name, mentioned=mentioned)
     problems += wrong
     if problems or result is None:
@@ -107,9 +112,9 @@ def _why_not(path: Path) -> str:
 
 
 def _read_files(root: Path, name: str, local: str) -> Sequence[_File]:
-    files = [_read_file(root, ".env")] if (root / ".env").exists() else []
+    files = [_read_file(root, ".env")] if os.path.lexists(root / ".env") else []
     files.append(_read_file(root, name, committed=True))
-    if local and (root / local).exists():
+    if local and os.path.lexists(root / local):
         files.append(_read_file(root, local))
     return files
 
@@ -168,9 +173,11 @@ def _from_environment(environ: Mapping[str, str]) -> Sequence[Setting]:
 
 def _error(profile: str, problems: Sequence[Problem]) -> InputError:
     count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+    lines = [str(problem) for problem in in_order(problems)]
+    more = len(lines) > _MOST_SHOWN
     return InputError(
         f"The settings of profile {profile} have {count}; nothing was contacted.",
-        details=tuple(str(problem) for problem in in_order(problems)),
+        details=(*lines[:_MOST_SHOWN], *([f"… and {len(lines) - _MOST_SHOWN} more"] if more else [])),
     )
 
 

@@ -138,6 +138,8 @@ def parse_host(text: str) -> Host:
     """
     if not text:
         raise ValueError("empty entry, write a host or remove the comma")
+    if text == "sandbox":
+        raise ValueError("sandbox means the embedded hosts, and stands alone in HOSTS")
     if text.startswith("-"):
         raise ValueError("invalid host, it must not begin with -")
     if "://" in text:

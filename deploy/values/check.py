@@ -1,6 +1,5 @@
 """From texts to Settings: every problem at once, or the settings."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,9 +9,9 @@ from pydantic import SecretStr
 from deploy.values.addresses import WrongEntries, with_url
 from deploy.values.dotenv import TYPOGRAPHIC_QUOTES, describe_character, is_invisible
 from deploy.values.keys import APP_ENV, DEFAULT, ENVIRONMENT, PREFIX, SECRET, Problem, Setting, is_secret
-from deploy.values.names import is_variable
+from deploy.values.known import known_keys, nearest
 from deploy.values.rules import Given, broken_rules
-from deploy.values.settings import SANDBOX, Settings, is_key, known_keys
+from deploy.values.settings import SANDBOX, Settings
 
 _REQUIRED = ("APP_NAME", "REGISTRY", "HOSTS")
 _PLACEHOLDER = re.compile(
@@ -37,7 +36,7 @@ def check(
         mentioned: keys that somebody tried to set; they are not reported as missing.
 
     Returns:
-        The settings and no problem, or every problem.
+        The settings and no problem; or no settings and every problem besides those of `mentioned`.
     """
     problems = [problem for setting in found.values() for problem in _wrong_text(setting)]
     values: dict[str, Any] = {}
@@ -50,17 +49,17 @@ def check(
     given = Given(values=values, keys=frozenset(found) | mentioned)
     problems += _missing(given, home)
     problems += (_blame(found, key, text, home) for key, text in broken_rules(given))
-    return (None, tuple(problems)) if problems else (_settings(profile, found, values), ())
+    if problems or not all(key in values for key in _REQUIRED):
+        return None, tuple(problems)
+    return _settings(profile, found, values), ()
 
 
-def unknown(setting: Setting) -> Problem | None:
-    """What to say of a setting whose key is none; None when it is one.
+def unknown(setting: Setting) -> Problem:
+    """What to say of a setting whose key is none.
 
     A name is shown only when it looks like a key: in a broken file it may be a piece of a secret.
     """
     key = setting.key
-    if is_key(key):
-        return None
     near = nearest(key)
     if setting.origin == ENVIRONMENT:
         hint = (
@@ -73,15 +72,6 @@ def unknown(setting: Setting) -> Problem | None:
     return Problem(
         origin=setting.origin, text="unknown key, which is not shown as it may be part of a secret"
     )
-
-
-def nearest(key: str) -> str:
-    """The known key that is written most like this one; empty when none is near."""
-    candidates = [*known_keys()]
-    for prefix in (APP_ENV, SECRET):
-        candidates += [prefix + key.split("_", count)[-1] for count in range(1, key.count("_") + 1)]
-    candidates = [candidate for candidate in candidates if is_key(candidate)]
-    return next(iter(difflib.get_close_matches(key.upper(), candidates, n=1, cutoff=0.7)), "")
 
 
 def _parsed(setting: Setting) -> object:
@@ -193,4 +183,4 @@ def _settings(profile: str, found: Mapping[str, Setting], values: Mapping[str, A
 
 def _by_name(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     names = sorted(key.removeprefix(prefix) for key in values if key.startswith(prefix))
-    return {name: values[prefix + name] for name in names if is_variable(name)}
+    return {name: values[prefix + name] for name in names}

@@ -14,6 +14,7 @@ from deploy.values.keys import Problem, Setting
 LIMIT = 256 * 1024
 """Bytes that a settings file may have."""
 _MOST_PROBLEMS = 100
+_MOST_SETTINGS = 1000
 """After so many the rest of a file is not read: it is no settings file."""
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 TYPOGRAPHIC_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\uff02\uff07"
@@ -65,8 +66,9 @@ class _Reader:
 
     def read(self, data: bytes) -> Parsed:
         for line, original in _bindings(self._clean(data), self._is_key):
-            if len(self._problems) >= _MOST_PROBLEMS:
-                self._problem(line, "too many errors, the rest of the file was not read")
+            if len(self._problems) >= _MOST_PROBLEMS or len(self._settings) >= _MOST_SETTINGS:
+                what = "errors" if len(self._problems) >= _MOST_PROBLEMS else "settings"
+                self._problem(line, f"too many {what}, the rest of the file was not read")
                 break
             self._binding(line, original)
         return Parsed(
@@ -109,10 +111,9 @@ class _Reader:
         if binding.key is None and not binding.error:
             return
         wrong = _wrong_binding(binding)
-        if wrong:
-            self._problem(line, wrong, original)
+        if wrong or binding.key is None or binding.value is None:
+            self._problem(line, wrong or _INVALID_KEY, original)
             return
-        assert binding.key is not None and binding.value is not None  # noqa: PT018, S101 (else it is wrong)
         quoted = _raw_value(original).lstrip()[:1] in _CLOSED
         origin = f"{self._name}:{line}"
         self._settings.append(Setting(key=binding.key, value=binding.value, origin=origin, quoted=quoted))

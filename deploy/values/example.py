@@ -3,8 +3,10 @@
 import textwrap
 from itertools import groupby
 
+from deploy.values.describe import text_of
 from deploy.values.keys import Key, is_secret
-from deploy.values.settings import known_keys
+from deploy.values.known import known_keys
+from deploy.values.settings import Settings
 
 ACTIVE = {
     "APP_NAME": "hello",
@@ -18,7 +20,8 @@ ACTIVE = {
 """What `.env.example` sets: the example application on the embedded sandbox."""
 
 _HEAD = """\
-# Every setting, with an example. What is set here deploys the example application to a sandbox.
+# Every setting; commented lines show the default, or an example where there is none.
+# What is set here deploys the example application to a sandbox.
 # For a profile of your own: cp .env.example .env.prod, then edit it.
 #
 # A later one wins: .env (this machine's) < .env.<profile> (the team's, committed, without secrets)
@@ -47,11 +50,17 @@ def example() -> str:
 
 
 def _entry(name: str, key: Key) -> str:
-    where = " Never in a committed file." if is_secret(name) else ""
+    field = Settings.model_fields[name.lower()]
+    default = None if field.is_required() else text_of(name, field.default)
+    words = [key.doc]
+    if is_secret(name):
+        words.append("Never in a committed file.")
+    if default and key.example != default:
+        words.append(f"For example {key.example}.")
     comment = textwrap.fill(
-        key.doc + where, width=100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+        " ".join(words), width=100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
     )
-    line = f"{name}={ACTIVE[name]}" if name in ACTIVE else f"#{name}={key.example}"
+    line = f"{name}={ACTIVE[name]}" if name in ACTIVE else f"#{name}={default or key.example}"
     return f"\n{comment}\n{line}\n"
 
 

@@ -1,7 +1,6 @@
 """The settings of a profile: every key, its type, its default and what it means."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from deploy.values import addresses, names, sizes
 from deploy.values.addresses import Published
 from deploy.values.inventory import Access, Host, Inventory
-from deploy.values.keys import APP_ENV, SECRET, Key, is_secret
+from deploy.values.keys import Key, is_secret
 from deploy.values.mounts import Mount, parse_container_file, parse_inner_path, parse_local_path, parse_mounts
 from deploy.values.sizes import Batch
 
@@ -414,22 +413,3 @@ class Settings(BaseModel):
         """The hosts of the profile, and how SSH gets in."""
         access = Access(key=self.ssh_key, known_hosts=self.ssh_known_hosts)
         return Inventory(hosts=self.hosts, balancers=self.balancers, access=access)
-
-
-@cache
-def known_keys() -> Mapping[str, Key]:
-    """Every key by name, in the order of the documentation; APP_ENV_X and SECRET_X are not among them."""
-    return {
-        name.upper(): key
-        for name, field in Settings.model_fields.items()
-        for key in field.metadata
-        if isinstance(key, Key)
-    }
-
-
-def is_key(text: str) -> bool:
-    """Whether this is a key of the settings."""
-    return text in known_keys() or any(
-        text.startswith(prefix) and names.is_variable(text.removeprefix(prefix))
-        for prefix in (APP_ENV, SECRET)
-    )
