@@ -29,11 +29,10 @@ def is_key(text: str) -> bool:
 
 def nearest(text: str) -> str:
     """The key that is written most like this; empty when none is near."""
-    text = text.upper().removeprefix(PREFIX)
-    candidates = [*known_keys()]
-    for prefix in (APP_ENV, SECRET):
-        candidates += [prefix + text.split("_", count)[-1] for count in range(1, text.count("_") + 1)]
-    if is_key(text):
-        return text
-    near = difflib.get_close_matches(text, candidates, n=3, cutoff=0.7)
-    return next((candidate for candidate in near if is_key(candidate)), "")
+    text = text.removeprefix(PREFIX)
+    candidates = {key: key for key in known_keys()}
+    for count in range(1, text.count("_") + 1):
+        name = text.split("_", count)[-1]
+        candidates |= {(prefix + name).upper(): prefix + name for prefix in (APP_ENV, SECRET)}
+    near = difflib.get_close_matches(text.upper(), candidates, n=3, cutoff=0.7)
+    return next((candidates[key] for key in near if is_key(candidates[key])), "")
