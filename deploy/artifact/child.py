@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-_SECRETS = ("_TOKEN", "_PASSWORD")
+from deploy.values.keys import PREFIX, is_secret
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,7 +72,7 @@ def run(
 
 
 def _is_secret(name: str) -> bool:
-    return name.startswith("JARSHIP_SECRET_") or (name.startswith("JARSHIP_") and name.endswith(_SECRETS))
+    return name.startswith(PREFIX) and is_secret(name.removeprefix(PREFIX))
 
 
 def _lines(process: "subprocess.Popen[bytes]", wait: float) -> Iterator[str]:

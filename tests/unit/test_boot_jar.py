@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.artifact.boot_jar import parse_layers, parse_manifest, read_boot_jar
-from tests.boot_jars import LAYERS, write_boot_jar, write_jar
+from tests.support.boot_jars import LAYERS, write_boot_jar, write_jar
 
 
 def test_a_boot_jar_tells_versions_start_class_and_layers(tmp_path: Path) -> None:
