@@ -17,6 +17,7 @@ nox.options.sessions = ["lint", "types", "unit"]
 
 ROOT = Path(__file__).parent
 NOT_OURS = {".git", ".nox", ".venv", ".jarship", "build", "target", "node_modules", "__pycache__"}
+CERTIFICATES = Path("/etc/ssl/certs")
 WRAPPERS = {"mvnw", "gradlew"}
 """Scripts that other projects made and that lie here unchanged."""
 
@@ -60,7 +61,7 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """What is known against the locked requirements; apart from the rest, since it changes without us."""
-    session.install("pip-audit ~= 2.10")
+    session.install("pip-audit ~= 2.10", env=_like_pip())
     # Strict: a requirement that the service does not know counts as not audited, and that as a failure.
     locked = ("--require-hashes", "--requirement=requirements-dev.lock")
     session.run("pip-audit", "--strict", "--disable-pip", *locked, *session.posargs)
@@ -74,17 +75,23 @@ def lock(session: nox.Session) -> None:
         *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version=3.11"),
         *("--generate-hashes", "--no-header", "--no-annotate", *session.posargs),
     )
-    session.run(*compile_, "--output-file=requirements.lock")
-    session.run(
-        *compile_, "--extra=dev", "--constraints=requirements.lock", "--output-file=requirements-dev.lock"
-    )
+    dev = ("--extra=dev", "--constraints=requirements.lock")
+    session.run(*compile_, "--output-file=requirements.lock", env=_like_pip())
+    session.run(*compile_, *dev, "--output-file=requirements-dev.lock", env=_like_pip())
 
 
 def _install(session: nox.Session) -> None:
-    # uv reads neither pip's variables nor its files.
-    index = os.environ.get("PIP_INDEX_URL")
-    env = {"UV_DEFAULT_INDEX": index} if index and "UV_DEFAULT_INDEX" not in os.environ else {}
-    session.install("--require-hashes", "-r", "requirements-dev.lock", env=env)
+    session.install("--require-hashes", "-r", "requirements-dev.lock", env=_like_pip())
+
+
+def _like_pip() -> dict[str, str]:
+    """Let uv find what pip finds: unasked it reads neither pip's index nor the machine's certificates."""
+    env = {}
+    if "PIP_INDEX_URL" in os.environ:
+        env["UV_DEFAULT_INDEX"] = os.environ["PIP_INDEX_URL"]
+    if CERTIFICATES.is_dir() and any(CERTIFICATES.iterdir()):
+        env["UV_SYSTEM_CERTS"] = "true"
+    return {name: value for name, value in env.items() if name not in os.environ}
 
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
