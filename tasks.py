@@ -2,4 +2,20 @@
 
 from invoke import Collection
 
-namespace = Collection()
+from deploy.command import Run, reads
+
+PROFILE = "Settings to use: .env.PROFILE over .env."
+JSON = "Print JSON."
+
+
+@reads(help={"profile": PROFILE, "json": JSON})
+def config(run: Run, profile: str = "dev", json: bool = False) -> None:
+    """Show every setting and where it came from, secrets masked."""
+    from dataclasses import asdict
+
+    from deploy.values.describe import describe
+
+    run.table([asdict(row) for row in describe(run.settings(profile))], json=json)
+
+
+namespace = Collection(config)

@@ -1,0 +1,155 @@
+"""What every task has in common: its settings, its stream of events, its signals and its exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context, Exit, Task, task
+
+from deploy.values.errors import Failure, InputError, Interrupted, exit_code
+from deploy.values.events import Stream
+
+if TYPE_CHECKING:
+    from deploy.output.mask import Mask
+    from deploy.values.settings import Settings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Run:
+    """One call of a task: where it runs, what it reads, and where it tells what happens.
+
+    `stream` takes progress (standard error); what `show` prints is data (standard output).
+    """
+
+    def __init__(self, root: Path) -> None:
+        from deploy.output import terminal
+        from deploy.output.mask import Mask
+
+        self.root = root
+        self.environ = dict(os.environ)
+        self.mask: Mask = Mask()
+        self.stream = Stream(terminal.listener(sys.stderr, self.mask))
+
+    def settings(self, profile: str) -> "Settings":
+        """Read the settings of a profile; what is secret in them is masked from now on."""
+        from deploy.profiles import load
+
+        settings = load(self.root, profile, self.environ)
+        self.mask.learn(settings.secret_values())
+        for note in settings.notes:
+            self.stream.note(note)
+        return settings
+
+    def show(self, text: str) -> None:
+        """Print data."""
+        sys.stdout.write(self.mask(text).rstrip("\n") + "\n")
+        sys.stdout.flush()
+
+    def table(self, rows: Sequence[Mapping[str, object]], *, json: bool) -> None:
+        """Print rows of data, for people or as JSON."""
+        from deploy.output import report
+
+        self.show(report.as_json(rows, self.mask) if json else report.table(rows, self.mask))
+
+
+class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way that its decorator is not
+    """A task whose body takes a Run instead of Invoke's context, and whose failures become exit codes.
+
+    Tasks are equal only when they are the same one: Invoke compares the code of their bodies, and leaves out
+    a task that it believes to have run already.
+    """
+
+    changing = False
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run the body."""
+        context, *rest = args
+        run = Run(Path.cwd())
+        with _exits(run.mask, debug="--debug" in sys.argv), _signals():
+            self._refuse_dry(context)
+            self.times_called += 1
+            return self.body(run, *rest, **options)
+
+    def _refuse_dry(self, context: Context) -> None:
+        if self.changing and context.config.run.dry:
+            raise InputError(
+                f"`{self.name}` cannot be tried with --dry.",
+                why="Invoke's --dry covers shell commands only, and this task works without any.",
+                advice="Run `invoke plan` to see what a deploy would do.",
+            )
+
+
+class ChangingVerb(Verb):
+    """A task that changes something, here or on a host."""
+
+    changing = True
+
+
+def reads(**options: Any) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a task that only reads."""
+    return task(klass=Verb, auto_shortflags=False, **options)
+
+
+def changes(**options: Any) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a task that changes something; it has no short flags, so that `-h` cannot run it."""
+    return task(klass=ChangingVerb, auto_shortflags=False, **options)
+
+
+@contextmanager
+def _exits(mask: "Mask", *, debug: bool) -> Iterator[None]:
+    """Turn a failure into what the user reads and the exit code; a defect into 1."""
+    from deploy.output import report
+
+    try:
+        yield
+    except Failure as failure:
+        if debug:
+            sys.stderr.write(mask(traceback.format_exc()))
+        sys.stderr.write(report.failure(failure, mask) + "\n")
+        raise Exit(code=exit_code(failure)) from None
+    except (Exit, SystemExit):
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where a defect becomes an exit code
+        if debug:
+            sys.stderr.write(mask(traceback.format_exc()))
+        sys.stderr.write(report.failure(_defect(error), mask) + "\n")
+        raise Exit(code=1) from None
+
+
+def _defect(error: Exception) -> Failure:
+    return Failure(
+        "A defect in Jarship, not in what you typed.",
+        why=f"{type(error).__name__}: {error}",
+        advice="Run the same with --debug and keep what it prints.",
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Make the first SIGINT, SIGTERM or SIGHUP an Interrupted in the main thread, the second one too.
+
+    Python's own SIGTERM skips every `finally`; Jenkins ends an aborted job with it.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
