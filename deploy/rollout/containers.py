@@ -1,0 +1,86 @@
+"""The application's container: how it is created, and how its labels tell of it."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from docker.types import LogConfig
+
+from deploy.rollout.site import Site
+from deploy.values import labels
+from deploy.values.mounts import Mount
+from deploy.values.release import Release, network_name
+
+LOGS = LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"})
+"""Docker's own default has no limit, and fills the disk."""
+
+
+def create(site: Site, release: Release, history: str) -> str:
+    """Create the candidate, not started, restart policy `no`; returns its id.
+
+    It publishes no port: the proxy reaches it by its alias in the application's network.
+    """
+    api = site.api
+    spec = release.spec
+    network = network_name(release.app)
+    created = api.create_container(
+        image=release.image,
+        name=release.container,
+        environment=dict(spec.environment),
+        labels=release_labels(release, history),
+        user=spec.user or None,
+        stop_timeout=spec.stop_timeout,
+        host_config=api.create_host_config(
+            network_mode=network,
+            restart_policy={"Name": "no"},
+            mem_limit=spec.memory,
+            nano_cpus=round(spec.cpus * 1e9) if spec.cpus else None,
+            binds=[bind(mount) for mount in spec.mounts] or None,
+            log_config=LOGS,
+        ),
+        networking_config=api.create_networking_config(
+            {network: api.create_endpoint_config(aliases=[release.alias])}
+        ),
+    )
+    return str(created["Id"])
+
+
+def bind(mount: Mount) -> str:
+    """A mount as Docker's `-v` writes it."""
+    return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def release_labels(release: Release, history: str) -> dict[str, str]:
+    """What a container says of its release; read back by `status`, plan and rollback."""
+    return {
+        labels.APP: release.app,
+        labels.PROFILE: release.profile,
+        labels.ROLE: "app",
+        labels.RELEASE: release.id,
+        labels.DIGEST: release.digest,
+        labels.TAG: release.tag,
+        labels.COMMIT: release.commit,
+        labels.AUTHOR: release.author,
+        labels.SUBJECT: release.subject,
+        labels.DEPLOYED_BY: release.deployed_by,
+        labels.DEPLOYED_AT: release.deployed_at,
+        labels.SETTINGS: release.fingerprint,
+        labels.HEALTH: json.dumps(asdict(release.health)),
+        labels.HISTORY: history,
+    }
+
+
+def set_restart_policy(site: Site, container: str, name: str) -> None:
+    """Change whether a container comes back after a crash and a reboot, in place."""
+    site.api.update_container(container, restart_policy={"Name": name})
+
+
+def exists(site: Site, name: str) -> dict[str, Any] | None:
+    """Inspect a container, or None."""
+    from docker.errors import NotFound
+
+    try:
+        found: dict[str, Any] = site.api.inspect_container(name)
+    except NotFound:
+        return None
+    return found

@@ -1,0 +1,88 @@
+"""From a build and the settings to what is to be rolled out; asks the registry what it has."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from deploy import credentials
+from deploy.registry import Registry, open_registry
+from deploy.rollout.plan import Wishes
+from deploy.rollout.proxy import made_from
+from deploy.rollout.refusals import Wanted
+from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
+from deploy.rollout.transaction import Rollout
+from deploy.values.build import Build, Pushed
+from deploy.values.errors import BuildError, InputError
+from deploy.values.settings import Settings
+
+
+def order(
+    build: Build,
+    settings: Settings,
+    *,
+    info: Mapping[str, Any] | None,
+    now: datetime,
+    deployed_by: str,
+    force: bool,
+) -> Rollout:
+    """What to roll out, and where to.
+
+    Args:
+        build: one that was pushed.
+        settings: of the profile; the registry's and the hosts' real addresses.
+        info: the local engine's `info`; None when there is none.
+        now: the moment of the rollout, in UTC.
+        deployed_by: `user@machine`.
+        force: replace even where nothing would change.
+
+    Raises:
+        InputError: the build has not been pushed, or is of another application.
+        BuildError: the registry does not have its digest, or cannot be reached.
+    """
+    pushed = _pushed(build, settings)
+    image = _ask(open_registry(settings, info), pushed)
+    release = make_release(build, image, settings, now=now, deployed_by=deployed_by)
+    login = credentials.find(pushed.registry, settings.registry_user, _secret(settings))
+    return Rollout(
+        wanted=Wanted(
+            release=release,
+            platform=image.platform,
+            app_port=settings.app_port,
+            user=user_ids(release, image),
+        ),
+        wishes=Wishes(
+            app_port=settings.app_port,
+            batch=settings.batch,
+            keep_releases=settings.keep_releases,
+            proxy_made_from=made_from(release.proxy_image, settings.app_port),
+            force=force,
+        ),
+        inventory=settings.inventory(),
+        registry_auth=login.auth_config() if login else None,
+    )
+
+
+def _pushed(build: Build, settings: Settings) -> Pushed:
+    if build.app != settings.app_name:
+        raise InputError(
+            f"The build is of {build.app}, the settings are of {settings.app_name}.",
+            advice="Give the build file of this application, or the profile of that one.",
+        )
+    if build.pushed is None:
+        raise InputError("This build has not been pushed.", advice="Run `invoke push` first.")
+    return build.pushed
+
+
+def _ask(registry: Registry, pushed: Pushed) -> ImageFacts:
+    if registry.digest(pushed.repository, pushed.digest) is None:
+        raise BuildError(
+            f"{registry.address} does not have {pushed.repository}@{pushed.digest}.",
+            why="The build was pushed elsewhere, or has been removed since.",
+            advice="Run `invoke build` to make and push it again.",
+        )
+    manifest = registry.image_manifest(pushed.repository, pushed.digest)
+    return image_facts(registry.config(pushed.repository, manifest.config.digest))
+
+
+def _secret(settings: Settings) -> str | None:
+    return settings.registry_password.get_secret_value() if settings.registry_password else None

@@ -1,0 +1,175 @@
+"""From a release and the facts of every host to frozen steps. Pure: it only decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.rollout.found import Found, as_serving, next_history, release_of
+from deploy.rollout.release import unchanged
+from deploy.values import labels
+from deploy.values.addresses import Published
+from deploy.values.facts import ContainerFacts
+from deploy.values.plan import HostPlan, Plan, Stage, Work
+from deploy.values.release import Release, network_name
+from deploy.values.sizes import Batch
+from deploy.values.steps import (
+    AwaitHealth,
+    Commit,
+    Create,
+    Discard,
+    MakeNetwork,
+    Monitor,
+    Prune,
+    Pull,
+    Serving,
+    Start,
+    StartProxy,
+    Step,
+    StopOld,
+    Switch,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the settings say of the rollout itself."""
+
+    app_port: Published
+    batch: Batch
+    keep_releases: int
+    proxy_made_from: str
+    """The `proxy` label that a host's proxy must have."""
+    force: bool = False
+    """Replace even where nothing would change."""
+
+
+def make_plan(release: Release, found: Mapping[str, Found], wishes: Wishes) -> Plan:
+    """Plan a release over the hosts, in their order.
+
+    Each stage ends on every host before the next begins: nothing is stopped before everything is pulled and
+    created, and nothing is committed before every host is healthy.
+    """
+    hosts = tuple(HostPlan(host=host, was=_was(here, release)) for host, here in found.items())
+    if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
+        return Plan(release=release, hosts=hosts, stages=())
+    was = {host.host: host.was for host in hosts}
+    everyone = list(found)
+    first, rest = everyone[:1], everyone[1:]
+    if wishes.batch.of(len(everyone)) >= len(everyone) and wishes.batch.percent:
+        first, rest = everyone, []  # BATCH=100%: asked for in so many words
+    replace = {host: _replace(release, was[host]) for host in everyone}
+    watch = (Monitor(release=release),) if release.health.monitor else ()
+    stages = [
+        _together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
+        _together("prepare", {host: _prepare(release, here, wishes) for host, here in found.items()}),
+        _together("first", {host: replace[host] for host in first}),
+        _together("monitor", dict.fromkeys(first, watch)),
+        _batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(everyone))),
+        _together("monitor", dict.fromkeys(rest, watch)),
+        _together("commit", {host: _commit(release, here) for host, here in found.items()}),
+        _together("prune", {h: _prune(here, wishes) for h, here in found.items()}, after=True),
+    ]
+    return Plan(release=release, hosts=hosts, stages=tuple(stage for stage in stages if stage.batches))
+
+
+def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
+    """Whether a host already serves exactly this: same image, same settings, committed, nothing left over."""
+    serving = here.serving
+    return (
+        serving is not None
+        and serving == here.plain
+        and serving.state == "running"
+        and not here.leftovers
+        and _has_proxy(here, wishes)
+        and unchanged(release, serving.labels.get(labels.SETTINGS, ""))
+    )
+
+
+def _was(here: Found, release: Release) -> Serving | None:
+    return as_serving(here.serving, release.health) if here.serving else None
+
+
+def _together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
+    """One batch of all hosts that have something to do."""
+    work = tuple(Work(host=host, steps=tuple(each)) for host, each in steps.items() if each)
+    return Stage(name=name, batches=(work,) if work else (), after_commit=after)
+
+
+def _batched(name: str, steps: Mapping[str, Sequence[Step]], size: int) -> Stage:
+    work = [Work(host=host, steps=tuple(each)) for host, each in steps.items()]
+    return Stage(name=name, batches=tuple(tuple(work[at : at + size]) for at in range(0, len(work), size)))
+
+
+def _pulls(release: Release, here: Found, wishes: Wishes) -> list[Step]:
+    pulls: list[Step] = [Pull(image=release.image, keep_as=local_tag(release.app, release.id))]
+    if not _has_proxy(here, wishes):
+        pulls.append(Pull(image=release.proxy_image, keep_as=local_tag(release.app, "proxy")))
+    return pulls
+
+
+def _has_proxy(here: Found, wishes: Wishes) -> bool:
+    return here.proxy is not None and here.proxy.labels.get(labels.PROXY) == wishes.proxy_made_from
+
+
+def local_tag(app: str, release: str) -> str:
+    """The tag by which a host keeps a release's image."""
+    return f"jarship/{app}:{release}"
+
+
+def _prepare(release: Release, here: Found, wishes: Wishes) -> list[Step]:
+    steps: list[Step] = [Discard(container=item.id, container_name=item.name) for item in here.leftovers]
+    if here.proxy is None:
+        steps.append(MakeNetwork(network=network_name(release.app), app=release.app))
+    if not _has_proxy(here, wishes):
+        steps.append(_proxy(release, here, wishes))
+    history = next_history(here.serving, keep=wishes.keep_releases)
+    return [*steps, Create(release=release, history=history)]
+
+
+def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
+    serving = as_serving(here.serving, release.health) if here.serving else None
+    return StartProxy(
+        app=release.app,
+        image=release.proxy_image,
+        address=wishes.app_port.address or "",
+        port=wishes.app_port.port,
+        made_from=wishes.proxy_made_from,
+        replaces=here.proxy.id if here.proxy else "",
+        sends_to=serving.alias if serving else "",
+        container_port=serving.health.port if serving else 0,
+    )
+
+
+def _replace(release: Release, was: Serving | None) -> list[Step]:
+    """Recreate: stop the old one, start the new one, switch."""
+    stop: list[Step] = [StopOld(old=was, release=release)] if was else []
+    return [*stop, Start(release=release), AwaitHealth(release=release), Switch(release=release, old=was)]
+
+
+def _commit(release: Release, here: Found) -> list[Step]:
+    plain = here.plain
+    return [
+        Commit(
+            release=release,
+            old_id=plain.id if plain else "",
+            old_name=f"{release.app}-{release_of(plain)}" if plain else "",
+        )
+    ]
+
+
+def _prune(here: Found, wishes: Wishes) -> list[Step]:
+    """Keep KEEP_RELEASES earlier ones; the one just replaced is the first of them."""
+    earlier = sorted(_earlier(here), key=release_of, reverse=True)[wishes.keep_releases :]
+    replaced = here.proxy if not _has_proxy(here, wishes) else None
+    proxies = (replaced.id,) if replaced else ()
+    if not earlier and not proxies:
+        return []
+    return [
+        Prune(
+            containers=(*(item.id for item in earlier), *proxies),
+            images=tuple(local_tag(item.labels[labels.APP], release_of(item)) for item in earlier),
+        )
+    ]
+
+
+def _earlier(here: Found) -> list[ContainerFacts]:
+    return [*here.kept, *([here.serving] if here.serving else [])]

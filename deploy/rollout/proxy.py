@@ -1,0 +1,219 @@
+"""The nginx that owns APP_PORT on a host: set up once, and told at each switch where to send."""
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+from docker.errors import NotFound
+
+from deploy.hosts.connection import Connection
+from deploy.rollout import http
+from deploy.rollout.containers import LOGS, exists, set_restart_policy
+from deploy.rollout.health import Deadline, Inspect, Unhealthy, container_address, log_tail
+from deploy.rollout.site import Site
+from deploy.values import labels
+from deploy.values.addresses import Published
+from deploy.values.errors import Failure
+from deploy.values.release import HealthCheck, network_name, proxy_name, replaced_proxy_name
+from deploy.values.steps import StartProxy
+
+CONFIGURATION = Path(__file__).parents[2] / "docker" / "proxy" / "nginx.conf"
+PORT = 8080
+WHO_PORT = 8081
+"""Answers, inside the network only, with the alias that the running workers send to."""
+SWITCH_TIMEOUT = 15.0
+STOP_TIMEOUT = 5
+NOWHERE = "none"
+"""The alias before the first switch."""
+
+
+def start(site: Site, step: StartProxy) -> None:
+    """Create and start the proxy; one that it replaces is stopped and keeps another name until the commit."""
+    name = proxy_name(step.app)
+    if step.replaces:
+        set_restart_policy(site, step.replaces, "no")
+        site.api.stop(step.replaces, timeout=STOP_TIMEOUT)
+        site.api.rename(step.replaces, replaced_proxy_name(step.app))
+    _create(site, name, step)
+    sends_to = upstream(step.sends_to or NOWHERE, step.container_port)
+    _put(site, name, {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": sends_to})
+    site.api.start(name)
+
+
+def _create(site: Site, name: str, step: StartProxy) -> None:
+    network = network_name(step.app)
+    site.api.create_container(
+        image=step.image,
+        name=name,
+        entrypoint=["nginx"],
+        command=["-g", "daemon off;"],
+        labels={labels.APP: step.app, labels.ROLE: "proxy", labels.PROXY: step.made_from},
+        ports=[PORT],
+        host_config=site.api.create_host_config(
+            port_bindings={PORT: (step.address, step.port) if step.address else step.port},
+            restart_policy={"Name": "unless-stopped"},
+            network_mode=network,
+            log_config=LOGS,
+        ),
+        networking_config=site.api.create_networking_config({network: site.api.create_endpoint_config()}),
+    )
+
+
+def bring_back(site: Site, step: StartProxy) -> None:
+    """Remove a started proxy, and start the one again that it replaced."""
+    there = exists(site, proxy_name(step.app))
+    if there and there["Id"] != step.replaces:
+        site.api.remove_container(proxy_name(step.app), force=True, v=True)
+    if not step.replaces:
+        return
+    if site.api.inspect_container(step.replaces)["Name"].lstrip("/") != proxy_name(step.app):
+        site.api.rename(step.replaces, proxy_name(step.app))
+    set_restart_policy(site, step.replaces, "unless-stopped")
+    site.api.start(step.replaces)
+
+
+def made_from(image: str, published: Published) -> str:
+    """What a proxy is made from, for its label."""
+    configuration = hashlib.sha256(CONFIGURATION.read_bytes()).hexdigest()[:12]
+    return f"{image} {published} {configuration}"
+
+
+def upstream(alias: str, port: int) -> str:
+    """The part of the configuration that changes with a switch.
+
+    The alias is resolved by Docker's own DNS, again and again: a container's address moves when the host
+    restarts (`resolve` in open-source nginx since 1.27.3).
+    """
+    server = f"server {alias}:{port} resolve" if alias != NOWHERE else "server unix:/run/nowhere.sock"
+    return f"""upstream application {{
+  zone application 64k;
+  resolver 127.0.0.11 valid=1s ipv6=off;
+  {server};
+}}
+server {{
+  listen {WHO_PORT};
+  default_type text/plain;
+  return 200 {alias};
+}}
+"""
+
+
+def switch(site: Site, app: str, alias: str, port: int) -> None:
+    """Send to a container by its alias; what is configured is tested before it is used.
+
+    Raises:
+        Failure: nginx refuses its configuration (the one before is put back), or is not running.
+        Unhealthy: the new configuration was not in use in time.
+    """
+    name = proxy_name(app)
+    before = _get(site, name, "jarship/upstream.conf")
+    _put(site, name, {"jarship/upstream.conf": upstream(alias, port)})
+    code, said = _exec(site, name, ["nginx", "-t"])
+    if code:
+        _put(site, name, {"jarship/upstream.conf": before})
+        raise Failure(
+            "The proxy refuses its configuration; the one before is in use.",
+            why=f"nginx -t: {' '.join(said.split())}",
+            advice=f"Mend what was changed in {name} by hand, or remove that container: "
+            "the next deploy sets it up again.",
+            host=site.host.name,
+            step="switch",
+        )
+    site.api.kill(name, signal="HUP")
+    _await_in_use(site, name, alias)
+
+
+def _await_in_use(site: Site, name: str, alias: str) -> None:
+    deadline = Deadline(SWITCH_TIMEOUT)
+    while (now := alias_of(site.connection, inspect(site, name))) != alias:
+        if deadline.left <= 0:
+            raise Unhealthy(
+                f"The proxy did not take up its new configuration within {SWITCH_TIMEOUT:g} s.",
+                why=f"it sends to {now or 'nothing'}, not to {alias}",
+                host=site.host.name,
+                step="switch",
+                details=log_tail(site, name),
+            )
+        site.pause(0.05)
+
+
+def await_through(site: Site, app: str, check: HealthCheck) -> None:
+    """See the health check answered through the proxy, as a user would reach it.
+
+    Raises:
+        Unhealthy: it was not, in time.
+    """
+    deadline = Deadline(SWITCH_TIMEOUT)
+    last = ""
+    address = container_address(inspect(site, proxy_name(app)))
+    while deadline.left > 0:
+        try:
+            answer = http.get(site.connection, address, PORT, check.path, timeout=5)
+        except OSError as error:
+            last = str(error)
+        else:
+            if check.accepts(answer.status):
+                return
+            last = str(answer)
+        site.pause(0.1)
+    raise Unhealthy(
+        "The application is healthy, but does not answer through the proxy.",
+        why=f"GET {check.path} through {proxy_name(app)}: {last}",
+        host=site.host.name,
+        step="switch",
+        details=log_tail(site, proxy_name(app)),
+    )
+
+
+def inspect(site: Site, name: str) -> Inspect:
+    """Inspect the proxy's container.
+
+    Raises:
+        Failure: it is gone.
+    """
+    try:
+        seen: Inspect = site.api.inspect_container(name)
+    except NotFound:
+        raise Failure(
+            f"The proxy {name} is gone.", advice="Run `invoke deploy` again.", host=site.host.name
+        ) from None
+    return seen
+
+
+def alias_of(connection: Connection, seen: Inspect) -> str:
+    """The alias that the proxy's running workers send to; empty when it does not answer."""
+    address = container_address(seen)
+    if not address:
+        return ""
+    try:
+        return http.get(connection, address, WHO_PORT, "/", timeout=3).body
+    except OSError:
+        return ""
+
+
+def _put(site: Site, name: str, files: dict[str, str]) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo("jarship")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(folder)
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(text.encode()), 0o644
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    site.api.put_archive(name, "/etc/nginx", buffer.getvalue())
+
+
+def _get(site: Site, name: str, path: str) -> str:
+    chunks, _ = site.api.get_archive(name, f"/etc/nginx/{path}")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        return member.read().decode() if member else ""
+
+
+def _exec(site: Site, name: str, command: list[str]) -> tuple[int, str]:
+    created = site.api.exec_create(name, command)
+    output: bytes = site.api.exec_start(created["Id"])
+    code = site.api.exec_inspect(created["Id"])["ExitCode"]
+    return int(code), output.decode("utf-8", "replace")

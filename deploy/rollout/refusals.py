@@ -1,0 +1,158 @@
+"""Why a rollout would fail on a host, seen before anything has changed. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from deploy.rollout.found import Found, is_ours, is_proxy
+from deploy.values.addresses import Published
+from deploy.values.errors import HostError
+from deploy.values.facts import ContainerFacts, HostFacts
+from deploy.values.labels import APP, PROFILE
+from deploy.values.release import Release, proxy_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One reason, with the way out."""
+
+    host: str
+    why: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.why} {self.advice}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a release asks of every host."""
+
+    release: Release
+    platform: str
+    """`os/architecture` of the image."""
+    app_port: Published
+    user: tuple[int, int] | None
+    """Numeric user and group of the application; None when the image names them by words."""
+
+
+def refuse(wanted: Wanted, facts: Mapping[str, HostFacts], found: Mapping[str, Found]) -> None:
+    """Refuse a rollout that would fail.
+
+    Raises:
+        HostError: names every reason on every host; nothing has been changed.
+    """
+    refusals = [
+        Refusal(host=host, why=why, advice=advice)
+        for host, here in facts.items()
+        for check in CHECKS
+        for why, advice in check(wanted, here, found[host])
+    ]
+    if refusals:
+        raise HostError(
+            "The rollout would fail; nothing was changed.",
+            details=[str(refusal) for refusal in refusals],
+            host=", ".join(dict.fromkeys(refusal.host for refusal in refusals)),
+            step="facts",
+        )
+
+
+Reasons = Iterator[tuple[str, str]]
+
+
+def _names(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """A container by one of our names that is not ours."""
+    app, profile = wanted.release.app, wanted.release.profile
+    for item in here.containers:
+        if item.name == app and not is_ours(item, app=app, profile=profile):
+            yield f"a container named {item.name} is there that {_owner(item)}.", _remove(item)
+        if item.name == proxy_name(app) and not is_proxy(item, app=app):
+            yield f"a container named {item.name} is there that is not this tool's proxy.", _remove(item)
+
+
+def _owner(item: ContainerFacts) -> str:
+    if item.labels.get(APP):
+        return f"belongs to profile {item.labels.get(PROFILE) or 'unknown'}"
+    return "was not started by this tool"
+
+
+def _remove(item: ContainerFacts) -> str:
+    return f"Stop and remove it yourself (`docker rm -f {item.name}`), or choose another APP_NAME."
+
+
+def _port(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
+    """Somebody else on APP_PORT."""
+    port = wanted.app_port.port
+    publishers = here.publishing(port)
+    if found.proxy in publishers:
+        return
+    if publishers:
+        name = publishers[0].name
+        yield (
+            f"port {port} is published by the container {name}.",
+            f"Stop it (`docker rm -f {name}`), or choose another APP_PORT.",
+        )
+    elif port in here.listening:
+        yield (
+            f"port {port} is taken by another process.",
+            f"`sudo ss -ltnp sport = :{port}` names it; stop it, or choose another APP_PORT.",
+        )
+
+
+def _platform(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """An image that the host cannot run."""
+    if wanted.platform != here.platform:
+        yield (
+            f"the image is for {wanted.platform}, the host is {here.platform}.",
+            f"Build it with PLATFORM={here.platform}.",
+        )
+
+
+def _limits(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """Limits above what the host has."""
+    spec = wanted.release.spec
+    if spec.memory and spec.memory > here.memory_total:
+        yield (
+            f"MEMORY is {spec.memory // 2**20}m, the host has {here.memory_total // 2**20}m.",
+            "Lower MEMORY, or take a larger host.",
+        )
+    if spec.cpus and spec.cpus > here.cpus:
+        yield f"CPUS is {spec.cpus:g}, the host has {here.cpus}.", f"Set CPUS to {here.cpus} or less."
+
+
+def _mounts(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """A mount source that is missing, or that the application's user cannot write to.
+
+    The engine makes a missing one root's, where an application with a user of its own cannot write.
+    """
+    user, group = wanted.user or (0, 0)
+    for mount in wanted.release.spec.mounts:
+        seen = here.mounts[mount.source]
+        if seen.answer == "missing":
+            yield (
+                f"{mount.source} (MOUNTS) is not there.",
+                f"On the host: `sudo install -d -o {user} -g {group} {mount.source}`",
+            )
+        elif not mount.read_only and not here.remapped_users and wanted.user:
+            unwritable = list(seen.unwritable)
+            if seen.writable_by(user, group) is False:
+                unwritable.insert(0, mount.source)
+            if unwritable:
+                yield (
+                    f"the application's user {user} cannot write {', '.join(unwritable)}.",
+                    f"On the host: `sudo chown -R {user}:{group} {mount.source}`",
+                )
+
+
+def _log(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """A LOG_FILE that the application's user cannot write."""
+    if here.log is None or wanted.user is None or here.remapped_users:
+        return
+    user, group = wanted.user
+    if here.log.answer != "missing" and here.log.writable_by(user, group) is False:
+        yield (
+            f"the application's user {user} cannot write LOG_FILE: {here.log.path} is user {here.log.uid}'s.",
+            f"On the host: `sudo chown -R {user}:{group} {here.log.path}`",
+        )
+
+
+CHECKS = (_names, _port, _platform, _limits, _mounts, _log)

@@ -1,0 +1,138 @@
+"""What a build's digest and the settings of a profile make together."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from deploy.values import labels
+from deploy.values.build import Build, Pushed
+from deploy.values.errors import InputError
+from deploy.values.release import ContainerSpec, HealthCheck, Release
+from deploy.values.settings import Settings
+
+DEFAULT_HEALTH_PATH = "/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What a rollout must know of an image; read from the registry, so that a rollback knows the same."""
+
+    platform: str
+    """`os/architecture`."""
+    user: str
+    """As the image's configuration has it; empty means root."""
+    labels: Mapping[str, str]
+
+
+def image_facts(config: Mapping[str, Any]) -> ImageFacts:
+    """Read an image's configuration blob, as github.com/opencontainers/image-spec describes it."""
+    inner = config.get("config") or {}
+    return ImageFacts(
+        platform=f"{config.get('os', 'linux')}/{config.get('architecture', '')}",
+        user=str(inner.get("User") or ""),
+        labels=dict(inner.get("Labels") or {}),
+    )
+
+
+def new_rollout_id(now: datetime) -> str:
+    """An id that sorts by time, to the second, and is unlike any other made in the same second."""
+    return f"{now:%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+
+
+def make_release(
+    build: Build, image: ImageFacts, settings: Settings, *, now: datetime, deployed_by: str
+) -> Release:
+    """The release of a pushed build under a profile's settings.
+
+    Raises:
+        InputError: the build has not been pushed.
+    """
+    pushed = _pushed(build)
+    registry = settings.registry_for_hosts or pushed.registry
+    release = Release(
+        id=new_rollout_id(now),
+        app=settings.app_name,
+        profile=settings.profile,
+        image=f"{registry}/{pushed.repository}@{pushed.digest}",
+        digest=pushed.digest,
+        tag=pushed.tag,
+        proxy_image=f"{registry}/{pushed.proxy_repository}@{pushed.proxy_digest}",
+        commit=build.source.commit,
+        author=build.source.author,
+        subject=build.source.subject,
+        deployed_by=deployed_by,
+        deployed_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        spec=_spec(settings),
+        health=_health(image, settings),
+    )
+    return replace(release, fingerprint=fingerprint(release, salt=release.id))
+
+
+def fingerprint(release: Release, *, salt: str) -> str:
+    """`salt$hash` over all that shapes the container: equal hashes mean that replacing changes nothing.
+
+    The salt keeps equal secrets on two hosts, or in two releases, from being seen to be equal.
+    """
+    shape = {"image": release.image, "spec": asdict(release.spec), "health": asdict(release.health)}
+    text = json.dumps(shape, sort_keys=True, default=str)
+    return f"{salt}${hmac.new(salt.encode(), text.encode(), hashlib.sha256).hexdigest()}"
+
+
+def unchanged(release: Release, label: str) -> bool:
+    """Whether a container with this fingerprint label is what the release would start."""
+    salt, dollar, _ = label.partition("$")
+    return bool(dollar) and hmac.compare_digest(fingerprint(release, salt=salt), label)
+
+
+def user_ids(release: Release, image: ImageFacts) -> tuple[int, int] | None:
+    """The numeric user and group that the application runs as; None when they are named by words.
+
+    Without a group, Docker takes the user's own from the image's /etc/passwd, or 0.
+    """
+    user, _, group = (release.spec.user or image.user or "0").partition(":")
+    if not all(part.isascii() and part.isdigit() for part in (user, group or "0")):
+        return None
+    return int(user), int(group or 0)
+
+
+def _pushed(build: Build) -> Pushed:
+    if build.pushed is None:
+        raise InputError("This build has not been pushed.", advice="Run `invoke push` first.")
+    return build.pushed
+
+
+def _spec(settings: Settings) -> ContainerSpec:
+    environment = {
+        "PROFILE": settings.profile,
+        **({"LOGGING_FILE_NAME": settings.log_file} if settings.log_file else {}),
+        **settings.app_env,
+        **{name: secret.get_secret_value() for name, secret in settings.secrets.items()},
+    }
+    return ContainerSpec(
+        environment=environment,
+        port=settings.container_port,
+        memory=settings.memory,
+        cpus=settings.cpus,
+        mounts=settings.mounts,
+        log_file=settings.log_file,
+        user=settings.run_as,
+        stop_timeout=settings.stop_timeout,
+    )
+
+
+def _health(image: ImageFacts, settings: Settings) -> HealthCheck:
+    """HEALTH_PATH, or what the image says of itself; `/` proves only that something answers."""
+    path = settings.health_path or image.labels.get(labels.HEALTH_PATH, DEFAULT_HEALTH_PATH)
+    answers_only = not settings.health_path and path == DEFAULT_HEALTH_PATH
+    return HealthCheck(
+        path=path,
+        port=settings.container_port,
+        below=500 if answers_only else 400,
+        timeout=settings.health_timeout,
+        monitor=settings.monitor,
+    )

@@ -1,0 +1,58 @@
+"""A host as a rollout reaches it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+
+from deploy.hosts.connection import Connection
+from deploy.hosts.lock import Lock
+from deploy.values.errors import Failure
+from deploy.values.events import Stream
+from deploy.values.inventory import Host
+
+
+class Cancelled(Failure):
+    """Another host failed or the user interrupted: this host stops where it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One host with what reaches it: its connection, its engine, its lock.
+
+    `cancel` is set once for the whole fleet when a rollout must stop; waits end early by it.
+    """
+
+    host: Host
+    connection: Connection
+    client: DockerClient
+    lock: Lock
+    stream: Stream
+    registry_auth: Mapping[str, str] | None = field(default=None, repr=False)
+    """Travels with each pull, as the Docker SDK's `auth_config`; rests nowhere."""
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def api(self) -> Any:
+        """The Engine API: the SDK's low-level client, whose published types leave out half of it."""
+        return self.client.api
+
+    def pause(self, seconds: float) -> None:
+        """Wait, or stop waiting at once when the rollout is cancelled.
+
+        Raises:
+            Cancelled: the rollout stops.
+        """
+        if self.cancel.wait(seconds):
+            raise Cancelled("Stopped, because the rollout stops.", host=self.host.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Where a rollout leaves files on this machine, and how it hides secrets in them."""
+
+    root: Path
+    mask: Callable[[str], str]

@@ -1,0 +1,220 @@
+"""Each step of a rollout: how it is done on a host, and how it is undone.
+
+An undo also follows a step that was interrupted half way, so that each first looks at what is there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from deploy.rollout import containers, health, proxy
+from deploy.rollout.pull import pull
+from deploy.rollout.site import Site
+from deploy.values import labels
+from deploy.values.release import HealthCheck, proxy_name
+from deploy.values.steps import (
+    AwaitHealth,
+    Commit,
+    Create,
+    Discard,
+    MakeNetwork,
+    Monitor,
+    Prune,
+    Pull,
+    Serving,
+    Start,
+    StartProxy,
+    Step,
+    StopOld,
+    Switch,
+)
+
+GO_BACK_TIMEOUT = 30.0
+"""Seconds to stop a candidate that has failed; it has no users any more."""
+
+
+def do(step: Step, site: Site) -> None:
+    """Do a step."""
+    DOING[type(step)](step, site)
+
+
+def undo(step: Step, site: Site) -> None:
+    """Undo a step, done or half done."""
+    if undoing := UNDOING.get(type(step)):
+        undoing(step, site)
+
+
+def _pull(step: Pull, site: Site) -> None:
+    pull(site, step.image, keep_as=step.keep_as)
+
+
+def _make_network(step: MakeNetwork, site: Site) -> None:
+    if not site.api.networks(names=[f"^{step.network}$"]):
+        site.api.create_network(step.network, driver="bridge", labels={labels.APP: step.app})
+
+
+def _remove_network(step: MakeNetwork, site: Site) -> None:
+    try:
+        site.api.remove_network(step.network)
+    except NotFound:
+        return
+    except APIError as error:
+        # Containers of an earlier life are in it still: then it was not this rollout that made it.
+        if error.status_code != 403:
+            raise
+
+
+def _start_proxy(step: StartProxy, site: Site) -> None:
+    proxy.start(site, step)
+
+
+def _bring_back_proxy(step: StartProxy, site: Site) -> None:
+    proxy.bring_back(site, step)
+
+
+def _discard(step: Discard, site: Site) -> None:
+    _remove(site, step.container)
+
+
+def _create(step: Create, site: Site) -> None:
+    containers.create(site, step.release, step.history)
+
+
+def _remove_candidate(step: Create, site: Site) -> None:
+    _remove(site, step.release.container)
+
+
+def _stop_old(step: StopOld, site: Site) -> None:
+    containers.set_restart_policy(site, step.old.id, "no")
+    site.api.stop(step.old.id)
+
+
+def _start_old(step: StopOld, site: Site) -> None:
+    containers.set_restart_policy(site, step.old.id, "unless-stopped")
+    site.api.start(step.old.id)
+    if step.old.running:
+        health.await_healthy(site, step.old.id, step.old.health)
+
+
+def _start(step: Start, site: Site) -> None:
+    site.api.start(step.release.container)
+
+
+def _stop_candidate(step: Start, site: Site) -> None:
+    if containers.exists(site, step.release.container):
+        site.api.stop(step.release.container, timeout=int(GO_BACK_TIMEOUT))
+
+
+def _await_health(step: AwaitHealth, site: Site) -> None:
+    health.await_healthy(site, step.release.container, step.release.health)
+
+
+def _switch(step: Switch, site: Site) -> None:
+    release = step.release
+    containers.set_restart_policy(site, release.container, "unless-stopped")
+    if step.old:
+        containers.set_restart_policy(site, step.old.id, "no")
+    proxy.switch(site, release.app, release.alias, release.spec.port)
+    proxy.await_through(site, release.app, release.health)
+
+
+def _switch_back(step: Switch, site: Site) -> None:
+    old, release = step.old, step.release
+    if containers.exists(site, release.container):
+        containers.set_restart_policy(site, release.container, "no")
+    if old:
+        proxy.switch(site, release.app, old.alias, old.health.port)
+    elif containers.exists(site, proxy_name(release.app)):
+        proxy.switch(site, release.app, proxy.NOWHERE, 0)
+
+
+def _monitor(step: Monitor, site: Site) -> None:
+    health.monitor(site, step.release.container, step.release.health)
+
+
+def _commit(step: Commit, site: Site) -> None:
+    if step.old_id:
+        site.api.rename(step.old_id, step.old_name)
+    site.api.rename(step.release.container, step.release.app)
+
+
+def _uncommit(step: Commit, site: Site) -> None:
+    plain = containers.exists(site, step.release.app)
+    if plain and plain["Config"]["Labels"].get(labels.RELEASE) == step.release.id:
+        site.api.rename(plain["Id"], step.release.container)
+    if step.old_id:
+        old = site.api.inspect_container(step.old_id)
+        if old["Name"].lstrip("/") != step.release.app:
+            site.api.rename(step.old_id, step.release.app)
+
+
+def _prune(step: Prune, site: Site) -> None:
+    for container in step.containers:
+        _remove(site, container)
+    for image in step.images:
+        _untag(site, image)
+
+
+def _untag(site: Site, image: str) -> None:
+    try:
+        site.api.remove_image(image)
+    except ImageNotFound:
+        return
+    except APIError as error:
+        # In use by a container that another tool made from it: not ours to take away.
+        if error.status_code != 409:
+            raise
+
+
+def _remove(site: Site, container: str) -> None:
+    try:
+        site.api.remove_container(container, force=True, v=True)
+    except NotFound:
+        return
+
+
+def back_in_service(site: Site, app: str, old: Serving | None) -> None:
+    """See that a host is on what it ran before: the old container healthy, and reached through the proxy.
+
+    Raises:
+        Failure: it is not.
+        DockerException: its engine does not say.
+    """
+    if old is None or not old.running:
+        return
+    health.await_healthy(site, old.id, _briefly(old.health))
+    proxy.await_through(site, app, old.health)
+
+
+def _briefly(check: HealthCheck) -> HealthCheck:
+    return HealthCheck(path=check.path, port=check.port, below=check.below, timeout=min(check.timeout, 10))
+
+
+EXPECTED = (DockerException, OSError)
+"""What an engine and a connection raise when they fail; anything else is a defect."""
+
+DOING: dict[type[Step], Callable[[Any, Site], None]] = {
+    Pull: _pull,
+    MakeNetwork: _make_network,
+    StartProxy: _start_proxy,
+    Discard: _discard,
+    Create: _create,
+    StopOld: _stop_old,
+    Start: _start,
+    AwaitHealth: _await_health,
+    Switch: _switch,
+    Monitor: _monitor,
+    Commit: _commit,
+    Prune: _prune,
+}
+
+UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
+    MakeNetwork: _remove_network,
+    StartProxy: _bring_back_proxy,
+    Create: _remove_candidate,
+    StopOld: _start_old,
+    Start: _stop_candidate,
+    Switch: _switch_back,
+    Commit: _uncommit,
+}

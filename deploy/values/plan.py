@@ -1,0 +1,52 @@
+"""What a rollout will do: decided from the release and the facts, before anything changes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.values.release import Release
+from deploy.values.steps import Serving, Step
+
+Strategy = Literal["recreate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPlan:
+    """What the rollout means for one host."""
+
+    host: str
+    was: Serving | None
+    strategy: Strategy = "recreate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Steps for one host, done in order."""
+
+    host: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Batches, done one after the other; the hosts of a batch at the same time.
+
+    A failure in a stage undoes the whole rollout, unless `after_commit`: then it is a warning.
+    """
+
+    name: str
+    batches: tuple[tuple[Work, ...], ...]
+    after_commit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A rollout of one release over a fleet. Without stages there is nothing to do."""
+
+    release: Release
+    hosts: tuple[HostPlan, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.stages)

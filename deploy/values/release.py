@@ -1,0 +1,94 @@
+"""A release: a build's digest with the settings that it runs with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploy.values.mounts import Mount
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """When a container counts as healthy: an HTTP GET on its own address."""
+
+    path: str
+    port: int
+    below: int
+    """Statuses from 200 up to, not including, this one are healthy."""
+    timeout: float
+    """Seconds from the container's start."""
+    monitor: float = 0
+    """Seconds that it must stay healthy before the release counts as good."""
+
+    def accepts(self, status: int) -> bool:
+        """Whether an answer with this HTTP status is a healthy one."""
+        return 200 <= status < self.below
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """How the application's container runs, the same on every host."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    """Secrets included; they never appear in a representation."""
+    port: int
+    memory: int | None = None
+    """Bytes."""
+    cpus: float | None = None
+    mounts: tuple[Mount, ...] = ()
+    log_file: str | None = None
+    """The file in the container that the application logs to besides its standard output."""
+    user: str | None = None
+    """None leaves the image's own."""
+    stop_timeout: int = 30
+    """Seconds between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What a rollout brings to every host."""
+
+    id: str
+    """The rollout's id, sortable by time; a valid DNS label and container name suffix."""
+    app: str
+    profile: str
+    image: str
+    """`registry/repository@digest`, as the hosts know the registry."""
+    digest: str
+    tag: str
+    proxy_image: str
+    """The proxy's image, in the same form."""
+    commit: str = ""
+    author: str = ""
+    subject: str = ""
+    deployed_by: str = ""
+    deployed_at: str = ""
+    """ISO 8601, UTC."""
+    fingerprint: str = ""
+    """Keyed hash of everything that shapes the container; equal when a rollout would change nothing."""
+    spec: ContainerSpec
+    health: HealthCheck
+
+    @property
+    def container(self) -> str:
+        """The candidate's name until the commit renames it."""
+        return f"{self.app}-{self.id}"
+
+    @property
+    def alias(self) -> str:
+        """The candidate's name in the application's network, kept for its life."""
+        return f"r{self.id}"
+
+
+def proxy_name(app: str) -> str:
+    """The name of the container that owns APP_PORT on a host."""
+    return f"{app}-proxy"
+
+
+def replaced_proxy_name(app: str) -> str:
+    """What a proxy is called between being replaced and the commit."""
+    return f"{proxy_name(app)}-replaced"
+
+
+def network_name(app: str) -> str:
+    """The network that the proxy and the application's containers share."""
+    return f"{app}-network"

@@ -1,0 +1,107 @@
+from typing import Any
+
+import pytest
+
+from deploy.rollout.found import find
+from deploy.rollout.refusals import Wanted, refuse
+from deploy.values.addresses import Published
+from deploy.values.errors import HostError
+from deploy.values.facts import HostFacts, PathFacts
+from deploy.values.mounts import Mount
+from deploy.values.release import ContainerSpec
+from tests.support.fleet import a_container, a_proxy, a_release, host_facts
+
+LOGS = Mount(source="/srv/logs", target="/logs")
+
+
+def wanted(*, platform: str = "linux/amd64", **spec: Any) -> Wanted:
+    release = a_release(spec=ContainerSpec(environment={}, port=8080, **spec))
+    return Wanted(release=release, platform=platform, app_port=Published(port=8080), user=(10001, 10001))
+
+
+def said(facts: HostFacts, wish: Wanted | None = None) -> str:
+    """What the refusal says; empty when there is none."""
+    try:
+        refuse(wish or wanted(), {"h1": facts}, {"h1": find(facts, app="hello", profile="dev", sends_to="")})
+    except HostError as error:
+        return "\n".join(error.details)
+    return ""
+
+
+def test_a_host_that_fits_is_not_refused() -> None:
+    assert said(host_facts()) == ""
+    assert said(host_facts(a_container(a_release()), a_proxy(), listening=(22, 8080))) == ""
+
+
+def test_a_foreign_container_by_our_name() -> None:
+    assert "docker rm -f hello" in said(host_facts(a_container(name="hello")))
+    assert "profile prod" in said(host_facts(a_container(a_release(profile="prod"))))
+    assert "not this tool's proxy" in said(host_facts(a_container(name="hello-proxy")))
+
+
+@pytest.mark.fault(23)
+def test_somebody_else_on_our_port() -> None:
+    assert "published by the container web" in said(host_facts(a_container(name="web", published=(8080,))))
+    assert "sport = :8080" in said(host_facts(listening=(22, 8080)))
+
+
+@pytest.mark.fault(7)
+def test_an_image_for_another_machine() -> None:
+    text = said(host_facts(), wanted(platform="linux/arm64"))
+    assert "linux/arm64" in text
+    assert "PLATFORM=linux/amd64" in text
+
+
+def test_limits_above_the_host() -> None:
+    assert "MEMORY is 2048m, the host has 1024m" in said(host_facts(), wanted(memory=2**31))
+    assert "Set CPUS to 2" in said(host_facts(), wanted(cpus=2.5))
+    assert said(host_facts(), wanted(memory=2**30, cpus=2)) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (PathFacts(path="/srv/logs", answer="missing"), "sudo install -d -o 10001 -g 10001 /srv/logs"),
+        (
+            PathFacts(path="/srv/logs", answer="there", uid=0, gid=0, mode=0o755, kind="directory"),
+            "sudo chown -R 10001:10001 /srv/logs",
+        ),
+        (
+            PathFacts(
+                path="/srv/logs",
+                answer="there",
+                uid=10001,
+                gid=10001,
+                mode=0o755,
+                kind="directory",
+                unwritable=("/srv/logs/app.log",),
+            ),
+            "cannot write /srv/logs/app.log",
+        ),
+        (PathFacts(path="/srv/logs", answer="there", uid=10001, mode=0o755, kind="directory"), ""),
+        (PathFacts(path="/srv/logs", answer="denied"), ""),
+    ],
+)
+def test_a_mount_that_the_application_could_not_write(path: PathFacts, words: str) -> None:
+    text = said(host_facts(mounts={"/srv/logs": path}), wanted(mounts=(LOGS,)))
+    assert (words in text) if words else not text
+
+
+def test_a_read_only_mount_need_not_be_writable() -> None:
+    path = PathFacts(path="/srv/logs", answer="there", uid=0, mode=0o755, kind="directory")
+    mount = Mount(source="/srv/logs", target="/logs", read_only=True)
+    assert said(host_facts(mounts={"/srv/logs": path}), wanted(mounts=(mount,))) == ""
+
+
+def test_a_log_file_that_the_application_could_not_write() -> None:
+    log = PathFacts(path="/srv/logs/app.log", answer="there", uid=0, mode=0o644, kind="regular file")
+    assert "cannot write LOG_FILE" in said(host_facts(log=log))
+
+
+def test_every_reason_on_every_host_is_told_at_once() -> None:
+    facts = host_facts(a_container(name="hello"), listening=(8080,))
+    found = find(facts, app="hello", profile="dev", sends_to="")
+    with pytest.raises(HostError) as raised:
+        refuse(wanted(), {"h1": facts, "h2": facts}, {"h1": found, "h2": found})
+    assert raised.value.host == "h1, h2"
+    assert len(raised.value.details) == 4
