@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -205,6 +206,18 @@ class Registry:
         """The tags of a repository, sorted; none when it does not exist."""
         return tuple(sorted(self._tags(repository)))
 
+    def check_writable(self, repository: str) -> None:
+        """Begin an upload and give it up, which tells what pushes to a repository fail of.
+
+        Raises:
+            BuildError: it would not be taken.
+        """
+        response = self._request("POST", f"{repository}/blobs/uploads/", repository, actions="pull,push")
+        self._check(response, f"an upload to {repository}")
+        # Given up by name; its address may be relative (OCI distribution specification, pushing a blob).
+        where = urljoin(response.url, response.headers.get("Location", ""))
+        self._send("DELETE", where, self._answers.header(f"repository:{repository}:pull,push"))
+
     def _tags(self, repository: str) -> Iterator[str]:
         path = f"{repository}/tags/list?n=1000"
         while path:
@@ -223,10 +236,11 @@ class Registry:
         headers: Mapping[str, str] | None = None,
         *,
         stream: bool = False,
+        actions: str = "pull",
     ) -> requests.Response:
         """One request, with an answer to the registry's challenge when it makes one."""
         url = f"{self._base()}/v2/{path}"
-        scope = f"repository:{repository}:pull" if repository else ""
+        scope = f"repository:{repository}:{actions}" if repository else ""
         sent = {**(headers or {}), **self._answers.header(scope)}
         response = self._send(method, url, sent, stream=stream)
         if response.status_code != 401:
@@ -341,8 +355,8 @@ class _Tls(HTTPAdapter):
         self._context = context
         # A restarted registry or a proxy before it: worth one more try, unlike a wait that ran out.
         retries = Retry(
-            total=2, connect=0, read=0, status=2, status_forcelist=(502, 503, 504), backoff_factor=0.3,
-            raise_on_status=False,
+            total=2, connect=False, read=False, status=2, status_forcelist=(502, 503, 504),
+            backoff_factor=0.3, raise_on_status=False,
         )  # fmt: skip
         super().__init__(max_retries=retries, pool_maxsize=16)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.docker import available
 
-pytest_plugins = ["tests.support.leak_guard"]
+pytest_plugins = ["tests.support.leak_guard", "tests.support.registry"]
 
 
 @pytest.fixture(scope="session")

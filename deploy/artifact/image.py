@@ -1,6 +1,7 @@
 """From a jar to an image of the local engine, with the same layers for the same jar."""
 
 import hashlib
+import io
 import json
 import tarfile
 import tempfile
@@ -17,7 +18,7 @@ from docker.errors import DockerException
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
-from deploy.artifact.layers import LayerTar, Split, context_member, split_jar, write_layers
+from deploy.artifact.layers import LayerTar, Split, split_jar, write_layers
 from deploy.values import labels
 from deploy.values.build import Build, Image, Source
 from deploy.values.errors import BuildError, InputError
@@ -203,7 +204,9 @@ def _build(
 def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
     """The whole build context: the Dockerfile and the layers. Nothing else can get into the image."""
     with tarfile.open(path, "w") as context:
-        context.addfile(*context_member("Dockerfile", dockerfile.encode()))
+        member = tarfile.TarInfo("Dockerfile")
+        member.size, member.mode = len(dockerfile.encode()), 0o644
+        context.addfile(member, io.BytesIO(dockerfile.encode()))
         for tar in tars:
             with tar.path.open("rb") as content:
                 member = tarfile.TarInfo(f"{tar.name}.tar")

@@ -5,7 +5,6 @@ on the way included. What changes at another rate lies in another tar, so that a
 """
 
 import calendar
-import io
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -183,10 +182,3 @@ def _directory(name: str) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.mode, member.mtime = tarfile.DIRTYPE, 0o755, FIXED_TIME
     return member
-
-
-def context_member(name: str, content: bytes) -> tuple[tarfile.TarInfo, io.BytesIO]:
-    """A file for a build context that is made in memory."""
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = len(content), 0o644, FIXED_TIME
-    return member, io.BytesIO(content)

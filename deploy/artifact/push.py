@@ -41,7 +41,7 @@ class _Place:
     image: EngineImage
     platform: str
     settings: Settings
-    silence: float
+    patience: transfer.Patience
 
 
 def push(
@@ -50,13 +50,13 @@ def push(
     client: DockerClient,
     stream: Stream,
     *,
-    silence: float = transfer.SILENCE_SECONDS,
+    patience: transfer.Patience = transfer.Patience(),  # noqa: B008 - frozen
 ) -> Build:
     """Bring a build's image and the proxy's to the registry; nothing is sent that is there.
 
     Args:
         build: with image and tag.
-        silence: seconds that the engine may report nothing before the registry counts as hanging.
+        patience: when the registry counts as hanging or gone.
 
     Returns:
         The build with what the registry was seen to hold; its tag has grown a suffix where a computed tag
@@ -78,7 +78,7 @@ def push(
         image=image,
         platform=made.platform,
         settings=settings,
-        silence=silence,
+        patience=patience,
     )
     tag, digest = _settle_tag(app, build)
     digest = digest if digest and not _missing(app, digest) else _send(app, tag)
@@ -162,8 +162,9 @@ def _send(place: _Place, tag: str) -> str:
         name,
         tag,
         auth=transfer.credentials_for(name, place.settings),
+        check=lambda: place.registry.check_writable(repository),
         stream=place.stream,
-        silence=place.silence,
+        patience=place.patience,
     )
     digest = place.registry.digest(repository, told or tag)
     if digest is None:
@@ -227,7 +228,7 @@ def _copy_proxy(app: _Place) -> tuple[str, str]:
         image=image,
         platform=app.platform,
         settings=settings,
-        silence=app.silence,
+        patience=app.patience,
     )
     tag = short(image.id)
     digest = app.registry.digest(proxy.repository, tag)

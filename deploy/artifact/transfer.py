@@ -4,6 +4,7 @@ The engine answers 200 and reports what goes wrong inside the stream; and it say
 registry hangs, so that each wait for the next event is bounded here.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,12 +24,21 @@ from deploy.values.events import Stream
 from deploy.values.reference import parse_reference
 from deploy.values.settings import Settings
 
-SILENCE_SECONDS = 60.0
-"""How long the engine may say nothing; during a transfer it reports several times a second."""
 ATTEMPTS = 3
 DOCKER_HUB = "docker.io"
 
 T = TypeVar("T")
+Events = Iterator[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a transfer is waited for when nothing moves, in seconds."""
+
+    silence: float = 60.0
+    """Without any event; during a transfer the engine reports several times a second."""
+    retrying: float = 20.0
+    """While the engine tries again, which takes 50 seconds; then the registry is asked what is wrong."""
 
 
 class TransferError(BuildError):
@@ -37,6 +47,7 @@ class TransferError(BuildError):
     def __init__(self, what: str, *, transient: bool = False, **rest: Any) -> None:
         super().__init__(what, **rest)
         self.transient = transient
+        """Whether the same may succeed a moment later."""
 
 
 @dataclass(kw_only=True)
@@ -72,15 +83,17 @@ def push(
     tag: str,
     *,
     auth: credentials.Credentials | None,
+    check: Callable[[], None],
     stream: Stream,
     step: str = "push",
-    silence: float = SILENCE_SECONDS,
+    patience: Patience = Patience(),
 ) -> tuple[Progress, str]:
     """Push a tag of the local engine; what fails for a moment is tried again.
 
     Args:
         repository: with its registry: `host:port/path`.
-        silence: seconds without an event after which the registry counts as hanging.
+        check: asks the registry what is wrong, which the engine does not tell while it tries again; raises
+            BuildError when it takes no push.
 
     Returns:
         What was sent, and the digest that the engine reports; empty when it reports none.
@@ -88,16 +101,22 @@ def push(
     Raises:
         TransferError: names the registry, quotes the cause and says what to do.
     """
-    registry = parse_reference(repository).registry or DOCKER_HUB
     config = auth.auth_config() if auth else {}
+    transfer = _Transfer(
+        client=client,
+        call=lambda: client.api.push(repository, tag, stream=True, decode=True, auth_config=config),
+        doing=f"push {repository}:{tag}",
+        registry=parse_reference(repository).registry or DOCKER_HUB,
+        patience=patience,
+        check=check,
+    )
 
     def once() -> tuple[Progress, str]:
         progress, digest = Progress(), ""
-        call = lambda: client.api.push(repository, tag, stream=True, decode=True, auth_config=config)  # noqa: E731
-        for event in _events(client, call, f"push {repository}:{tag}", registry, silence):
+        for event in transfer.events():
             progress.take(event)
             digest = (event.get("aux") or {}).get("Digest", digest)
-            stream.progress(str(progress), step=step)
+            stream.progress(f"{repository}:{tag}: {progress}", step=step)
         return progress, digest
 
     return _trying(once, stream, step)
@@ -111,7 +130,7 @@ def pull(
     auth: credentials.Credentials | None,
     stream: Stream,
     step: str,
-    silence: float = SILENCE_SECONDS,
+    patience: Patience = Patience(),
 ) -> None:
     """Pull an image into the local engine for a platform; what fails for a moment is tried again.
 
@@ -119,16 +138,21 @@ def pull(
         TransferError: names the registry, quotes the cause and says what to do.
     """
     parsed = parse_reference(reference)
-    registry = parsed.registry or DOCKER_HUB
     tag = parsed.digest or parsed.tag or "latest"
     config = auth.auth_config() if auth else {}
+    transfer = _Transfer(
+        client=client,
+        call=lambda: client.api.pull(
+            parsed.repository, tag, stream=True, decode=True, platform=platform, auth_config=config
+        ),
+        doing=f"pull {reference}",
+        registry=parsed.registry or DOCKER_HUB,
+        patience=patience,
+    )
 
     def once() -> None:
         progress = Progress()
-        call = lambda: client.api.pull(  # noqa: E731
-            parsed.repository, tag, stream=True, decode=True, platform=platform, auth_config=config
-        )
-        for event in _events(client, call, f"pull {reference}", registry, silence):
+        for event in transfer.events():
             progress.take(event)
             stream.progress(f"{reference}: {progress}", step=step)
 
@@ -216,41 +240,72 @@ def _outcome(state: Any) -> str:
     return f"{error.what} ({error.why})" if error.why else error.what
 
 
-def _events(
-    client: DockerClient,
-    call: Callable[[], Iterator[dict[str, Any]]],
-    doing: str,
-    registry: str,
-    silence: float,
-) -> Iterator[dict[str, Any]]:
-    """The events of a transfer.
+@dataclass(frozen=True, kw_only=True)
+class _Transfer:
+    """One call to the engine whose answer is a stream of events."""
 
-    Raises:
-        TransferError: an event tells a failure, the stream breaks off, or is silent for `silence` seconds.
-    """
-    try:
-        with _waiting_at_most(client, silence):
-            for event in call():
-                words = (event.get("errorDetail") or {}).get("message") or event.get("error")
-                if words:
-                    raise _failure(doing, registry, words)
-                yield event
-    except APIError as error:
-        raise _failure(doing, registry, str(error.explanation or error)) from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, StreamParseError, OSError) as error:
+    client: DockerClient
+    call: Callable[[], Events]
+    doing: str
+    """Such as `push HOST:PORT/PATH:TAG`."""
+    registry: str
+    patience: Patience
+    check: Callable[[], None] = lambda: None
+
+    def events(self) -> Events:
+        """The events, as long as they tell no failure.
+
+        Raises:
+            TransferError: one tells a failure, the stream breaks off, or nothing moves for too long.
+        """
+        try:
+            with _waiting_at_most(self.client, self.patience.silence):
+                yield from self._checked(self.call())
+        except APIError as error:
+            raise self._failure(str(error.explanation or error)) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, StreamParseError, OSError) as error:
+            raise self._broken(error) from error
+        except DockerException as error:
+            raise TransferError(f"The engine could not {self.doing}.", why=str(error)) from error
+
+    def _checked(self, events: Events) -> Events:
+        retrying_since = None
+        for event in events:
+            words = (event.get("errorDetail") or {}).get("message") or event.get("error")
+            if words:
+                # What the engine has tried five times over 50 seconds is not tried again from here.
+                raise self._failure(words, retried=retrying_since is not None)
+            if event.get("status", "").startswith("Retrying in"):
+                retrying_since = retrying_since or time.monotonic()
+                if time.monotonic() - retrying_since > self.patience.retrying:
+                    self.check()
+                    retrying_since = time.monotonic()
+            elif (event.get("progressDetail") or {}).get("current"):
+                retrying_since = None
+            yield event
+
+    def _broken(self, error: BaseException) -> TransferError:
         if _timed_out(error):
-            raise TransferError(
-                f"The registry {registry} hangs: {doing} heard nothing for {silence:g} s.",
-                advice=f"Look at the registry's log and its disk; does it answer? curl -m 5 {registry}/v2/",
-            ) from error
-        raise TransferError(
-            f"The engine's report on {doing} broke off.",
+            return TransferError(
+                f"Could not {self.doing}: the registry {self.registry} hangs.",
+                why=f"the engine heard nothing of it for {self.patience.silence:g} s",
+                advice=f"Look at the registry's log and disk; does it answer? curl -m 5 {self.registry}/v2/",
+            )
+        return TransferError(
+            f"The engine's report broke off: {self.doing}.",
             why=str(error),
             advice="Is the Docker Engine still running? docker version",
             transient=True,
-        ) from error
-    except DockerException as error:
-        raise TransferError(f"The engine could not {doing}.", why=str(error)) from error
+        )
+
+    def _failure(self, words: str, *, retried: bool = False) -> TransferError:
+        cause = explain(words, self.registry)
+        return TransferError(
+            f"Could not {self.doing}: the registry {self.registry} {cause.what}.",
+            why=words.strip(),
+            advice=cause.advice,
+            transient=cause.transient and not retried,
+        )
 
 
 @contextmanager
@@ -270,13 +325,3 @@ def _timed_out(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _failure(doing: str, registry: str, words: str) -> TransferError:
-    cause = explain(words, registry)
-    return TransferError(
-        f"Could not {doing}: the registry {registry} {cause.what}.",
-        why=words.strip(),
-        advice=cause.advice,
-        transient=cause.transient,
-    )

@@ -1,0 +1,79 @@
+"""Builds and settings for tests: what the tasks would hand on, without their files."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from deploy.artifact.boot_jar import read_boot_jar
+from deploy.values.build import Build, Image, Jar, Source
+from deploy.values.settings import Settings
+from tests.support.tars import tar_of
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMITTED_AT = "2026-03-04T05:06:07Z"
+
+
+def some_settings(**given: Any) -> Settings:
+    """Settings as they would be read; every key that is not given has its default."""
+    name = given.setdefault("app_name", "demo")
+    return Settings(**{"profile": "test", "image": name, "registry": "127.0.0.1:1", "hosts": (), **given})
+
+
+def some_source(**given: Any) -> Source:
+    """A clean commit, unless told otherwise."""
+    content = {
+        "path": "app",
+        "commit": COMMIT,
+        "committed_at": COMMITTED_AT,
+        "author": "Ada",
+        "subject": "Change the page",
+        "content_hash": hashlib.sha256(repr(given).encode()).hexdigest(),
+    }
+    return Source(**{**content, **given})
+
+
+def build_of_jar(path: Path, *, app: str = "demo", source: Source | None = None) -> Build:
+    """The build that `jar` would have made."""
+    boot, content = read_boot_jar(path), path.read_bytes()
+    jar = Jar(
+        path=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        version=boot.version,
+        boot_version=boot.boot_version,
+        start_class=boot.start_class,
+        layers=boot.layers,
+        actuator=boot.actuator,
+    )
+    return Build(app=app, source=source or some_source(), jar=jar)
+
+
+def build_of_image(
+    client: docker.DockerClient, image: str, *, tag: str, tag_given: bool = False, app: str = "demo"
+) -> Build:
+    """The build that `image` and `tag` would have made; its jar does not exist."""
+    found = client.images.get(image)
+    platform = f"{found.attrs['Os']}/{found.attrs['Architecture']}"
+    jar = Jar(
+        path="app.jar",
+        sha256=hashlib.sha256(tag.encode()).hexdigest(),
+        size=1,
+        version="1",
+        boot_version="3.5.0",
+        start_class="com.example.Application",
+        layers=(),
+        actuator=False,
+    )
+    made = Image(
+        id=found.id or "", diff_ids=tuple(found.attrs["RootFS"]["Layers"]), platform=platform, base="scratch"
+    )
+    return Build(app=app, source=some_source(), jar=jar, image=made, tag=tag, tag_given=tag_given)
+
+
+def import_image(client: docker.DockerClient, name: str, files: dict[str, bytes]) -> str:
+    """An image of one layer with some files, such as a base for images that are not run; its name."""
+    repository, _, tag = name.partition(":")
+    client.api.import_image_from_data(tar_of(files), repository=repository, tag=tag)
+    return name

@@ -1,0 +1,150 @@
+"""A real registry in a container of its own, for integration and end-to-end tests."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+import docker
+import pytest
+import requests
+
+from deploy.sandbox import images
+from deploy.values import labels
+from deploy.values.events import Stream
+from tests.support.tars import tar_of
+
+READY_SECONDS = 20.0
+STORAGE = "/var/lib/registry/docker/registry/v2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningRegistry:
+    """A registry that runs until its fixture ends."""
+
+    client: docker.DockerClient
+    container: Any
+    address: str
+
+    def wait(self) -> None:
+        """Until it answers, whatever it answers."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                requests.get(f"http://{self.address}/v2/", timeout=2)
+                return
+            except requests.RequestException:
+                time.sleep(0.05)
+        raise TimeoutError(f"the registry does not answer: {self.container.logs(tail=20).decode()}")
+
+    def restart(self) -> None:
+        """Restart it; it forgets what it cached."""
+        self.container.restart(timeout=0)
+        self.wait()
+
+    def run(self, *command: str) -> str:
+        """Run a command beside it."""
+        code, output = self.container.exec_run(list(command))
+        assert code == 0, output.decode()
+        return str(output.decode())
+
+    def blob_path(self, digest: str) -> str:
+        """Where it stores a blob."""
+        name = digest.removeprefix("sha256:")
+        return f"{STORAGE}/blobs/sha256/{name[:2]}/{name}/data"
+
+    def set_users(self, users: Mapping[str, str]) -> None:
+        """Write the password file: user to password; a running registry reads it when it restarts."""
+        lines = [
+            f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
+            for user, password in users.items()
+        ]
+        self.container.put_archive("/etc/docker/registry", tar_of({"htpasswd": "".join(lines).encode()}))
+
+    def remove(self) -> None:
+        """Remove it with its storage, and this engine's names of images in it."""
+        self.container.remove(force=True, v=True)
+        for image in self.client.images.list():
+            for tag in image.tags:
+                if tag.startswith(f"{self.address}/"):
+                    self.client.images.remove(tag)
+
+
+StartRegistry = Callable[..., RunningRegistry]
+
+
+def start_registry(
+    client: docker.DockerClient,
+    *,
+    users: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
+) -> RunningRegistry:
+    """Start a registry on a free port of 127.0.0.1.
+
+    Args:
+        users: user to password; anonymous access otherwise.
+        environment: `REGISTRY_…` overrides of its configuration.
+        options: further ones of `containers.create`.
+    """
+    image = images.ensure(
+        client, ["registry"], hub=images.hub_answers(client), stream=Stream(), setup="auto"
+    )["registry"]
+    auth = {
+        "REGISTRY_AUTH": "htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_REALM": "tests",
+        "REGISTRY_AUTH_HTPASSWD_PATH": "/etc/docker/registry/htpasswd",
+    }
+    port = _free_port()
+    container = client.containers.create(
+        image,
+        environment={
+            "REGISTRY_STORAGE_DELETE_ENABLED": "true",
+            **(auth if users else {}),
+            **(environment or {}),
+        },
+        labels={labels.SANDBOX: "test"},
+        # A port that stays over a restart, unlike one that the engine chooses.
+        ports={"5000/tcp": ("127.0.0.1", port)},
+        **options,
+    )
+    running = RunningRegistry(client=client, container=container, address=f"127.0.0.1:{port}")
+    try:
+        if users:
+            running.set_users(users)
+        container.start()
+        running.wait()
+    except BaseException:
+        running.remove()
+        raise
+    return running
+
+
+@pytest.fixture(scope="session")
+def registry(engine: docker.DockerClient) -> Iterator[RunningRegistry]:
+    """A registry without users, for tests that leave it as it is; each takes repositories of its own."""
+    running = start_registry(engine)
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def registries(engine: docker.DockerClient) -> Iterator[StartRegistry]:
+    """Starts registries that a test may do with as it likes."""
+    started: list[RunningRegistry] = []
+
+    def start(**options: Any) -> RunningRegistry:
+        started.append(start_registry(engine, **options))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.remove()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

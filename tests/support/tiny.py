@@ -1,0 +1,134 @@
+"""The tiny application: an image of less than a megabyte whose environment switches how it behaves.
+
+`tests/data/tiny/tiny.c` describes the switches; as settings they are APP_ENV_HEALTH and the like. It is
+compiled once, in a container, and kept in the engine as one of the sandbox's images.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import docker
+
+from deploy.artifact.push import push
+from deploy.sandbox import images
+from deploy.values import labels
+from deploy.values.build import Build
+from deploy.values.events import Stream
+from deploy.values.settings import Settings
+from tests.support.builds import build_of_image
+from tests.support.tars import tar_of
+
+HERE = Path(__file__).parents[1] / "data" / "tiny"
+COMPILE = (
+    "apt-get update -q && apt-get install -qy --no-install-recommends gcc libc6-dev"
+    " && gcc -O2 -Wall -Werror -static -s -pthread -o /tiny /tiny.c"
+)
+COMPILE_SECONDS = 300
+
+
+def tiny_tar(client: docker.DockerClient) -> bytes:
+    """A tar with the program, compiled when the engine has none of this source."""
+    content = COMPILE.encode() + (HERE / "tiny.c").read_bytes()
+    name = f"{images.PREFIX}tiny:{hashlib.sha256(content).hexdigest()[:12]}"
+    if name not in {tag for image in client.images.list() for tag in image.tags}:
+        _build(client, _compile(client), name, version="0", extra={labels.SANDBOX_IMAGE: "tiny"})
+    return _take(client, name)
+
+
+def build_tiny(
+    client: docker.DockerClient,
+    *,
+    version: str,
+    app: str = "tiny",
+    platform: str = "linux/amd64",
+    health_path: str = "/health",
+) -> str:
+    """An image of the application that shows a version; its id. Another platform is only claimed."""
+    name = f"jarship-test/{app}:{version}"
+    extra = {
+        labels.APP: app,
+        labels.HEALTH_PATH: health_path,
+        labels.BOOT_VERSION: "3.5.0",
+        "org.opencontainers.image.version": version,
+    }
+    _build(client, tiny_tar(client), name, version=version, extra=extra, platform=platform)
+    return client.images.get(name).id or ""
+
+
+def push_tiny(
+    client: docker.DockerClient,
+    settings: Settings,
+    version: str,
+    stream: Stream,
+    *,
+    platform: str = "linux/amd64",
+    health_path: str = "/health",
+) -> Build:
+    """A build of the tiny application, in the registry of the settings; fit for `deploy --build`.
+
+    The jar and the source that it names do not exist.
+    """
+    app = settings.app_name
+    image = build_tiny(client, version=version, app=app, platform=platform, health_path=health_path)
+    build = build_of_image(client, image, tag=version, app=app)
+    return push(build, settings, client, stream)
+
+
+def _compile(client: docker.DockerClient) -> bytes:
+    base = _base(client)
+    container = client.containers.create(base, ["sh", "-ec", COMPILE], labels={labels.SANDBOX_IMAGE: "tiny"})
+    try:
+        container.put_archive("/", tar_of({"tiny.c": (HERE / "tiny.c").read_bytes()}))
+        container.start()
+        if container.wait(timeout=COMPILE_SECONDS)["StatusCode"]:
+            raise RuntimeError(f"tiny.c was not compiled:\n{container.logs(tail=30).decode()}")
+        return b"".join(container.get_archive("/tiny")[0])
+    finally:
+        container.remove(force=True)
+
+
+def _base(client: docker.DockerClient) -> str:
+    stream = Stream()
+    if images.hub_answers(client):
+        images.pull(client, images.HUB_BASE, stream)
+        return images.HUB_BASE
+    base = images.base_reference()
+    if not client.images.list(base):
+        images.build_base(client, base, stream, "auto")
+    return base
+
+
+def _build(
+    client: docker.DockerClient,
+    program: bytes,
+    name: str,
+    *,
+    version: str,
+    extra: Mapping[str, str],
+    platform: str = "linux/amd64",
+) -> None:
+    context = tar_of({"Dockerfile": (HERE / "Dockerfile").read_bytes(), "tiny.tar": program})
+    events = client.api.build(
+        fileobj=io.BytesIO(context),
+        custom_context=True,
+        tag=name,
+        rm=True,
+        decode=True,
+        platform=platform,
+        buildargs={"VERSION": version},
+        labels=dict(extra),
+    )
+    told = list(events)
+    wrong = [event["error"] for event in told if "error" in event]
+    if wrong:
+        raise RuntimeError(f"the tiny image was not built: {wrong}")
+
+
+def _take(client: docker.DockerClient, name: str) -> bytes:
+    container = client.containers.create(name)
+    try:
+        return b"".join(container.get_archive("/tiny")[0])
+    finally:
+        container.remove()
