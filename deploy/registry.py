@@ -6,6 +6,7 @@ loopback and to registries that the local engine lists as insecure, and to no ot
 
 import hashlib
 import json
+import os
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -355,7 +356,7 @@ class _Tls(HTTPAdapter):
         self._context = context
         # A restarted registry or a proxy before it: worth one more try, unlike a wait that ran out.
         retries = Retry(
-            total=2, connect=False, read=False, status=2, status_forcelist=(502, 503, 504),
+            total=2, connect=0, read=False, status=2, status_forcelist=(502, 503, 504),
             backoff_factor=0.3, raise_on_status=False,
         )  # fmt: skip
         super().__init__(max_retries=retries, pool_maxsize=16)
@@ -381,9 +382,17 @@ def _words(response: requests.Response) -> str:
     """What a registry says of a failure: the errors of its JSON, else the text's first line."""
     try:
         errors = response.json()["errors"]
-        return "; ".join(f"{error['code']}: {error.get('message', '')}" for error in errors)
+        return "; ".join(f"{e['code']}: {e.get('message', '')}{_detail(e.get('detail'))}" for e in errors)
     except (ValueError, KeyError, TypeError):
         return response.text.strip().partition("\n")[0][:200]
+
+
+def _detail(detail: object) -> str:
+    """What stands beside an error; registry 2.8 gives its system's errors there, as numbers of Linux."""
+    enclosed = detail.get("Enclosed") if isinstance(detail, dict) else None
+    if isinstance(enclosed, dict) and isinstance(enclosed.get("Err"), int):
+        return f" ({enclosed.get('Op')} {enclosed.get('Path')}: {os.strerror(enclosed['Err']).lower()})"
+    return f" ({str(detail)[:200]})" if detail else ""
 
 
 def _root_cause(error: BaseException) -> str:
