@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from deploy.command import Run, reads
+from deploy.command import Run, changes, reads
 
 PROFILE = "Settings to use: .env.PROFILE over .env."
 JSON = "Print JSON."
@@ -18,4 +18,12 @@ def config(run: Run, profile: str = "dev", json: bool = False) -> None:
     run.table([asdict(row) for row in describe(run.settings(profile))], json=json)
 
 
-namespace = Collection(config)
+@changes()
+def test(run: Run) -> None:
+    """Check this repository: lint, types, unit, integration, end to end."""
+    from deploy.checks import check
+
+    check(run.root)
+
+
+namespace = Collection(config, test)
