@@ -21,11 +21,13 @@ class ChannelSocket:
     Args:
         channel: a session in which the command was started.
         explain: asked when the command ends before it has given a byte.
+        ended: told, at least once, when the channel is closed by this side.
     """
 
-    def __init__(self, channel: paramiko.Channel, explain: Explain) -> None:
+    def __init__(self, channel: paramiko.Channel, explain: Explain, ended: Callable[[], None]) -> None:
         self.channel = channel
         self._explain = explain
+        self._ended = ended
         self._readers = 0
         self._closed = False
         self._spoke = False
@@ -69,9 +71,9 @@ class ChannelSocket:
         return self.channel.gettimeout()
 
     def shutdown(self, _how: int) -> None:
-        """End both directions."""
-        with contextlib.suppress(OSError, EOFError):
-            self.channel.shutdown(2)
+        """Close the channel, whoever still reads."""
+        self.channel.close()
+        self._ended()
 
     def close(self) -> None:
         """Close the channel once its last reader is closed, as the system does with a socket."""
@@ -86,6 +88,7 @@ class ChannelSocket:
     def _close_if_unused(self) -> None:
         if self._closed and self._readers <= 0:
             self.channel.close()
+            self._ended()
 
     def _last_words(self) -> tuple[int, str]:
         self.channel.settimeout(EXIT_WAIT)
@@ -99,15 +102,15 @@ class ChannelSocket:
 
 class _Raw(io.RawIOBase):
     def __init__(self, socket: ChannelSocket) -> None:
-        self.socket = socket
+        self.sock = socket  # The SDK looks for this name to end a stream.
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        return self.socket.read_into(memoryview(buffer))
+        return self.sock.read_into(memoryview(buffer))
 
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self.socket.reader_closed()
+            self.sock.reader_closed()

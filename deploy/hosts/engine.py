@@ -5,8 +5,7 @@ stdin and stdout to the engine's socket: 2 to 9 ms a call, where a shelled-out `
 channel is kept and used again; starting one costs the host a process of 23 MB, so there are at most two.
 """
 
-import io
-import queue
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -16,20 +15,15 @@ import requests
 import urllib3
 from docker.auth import AuthConfig
 from docker.constants import MINIMUM_DOCKER_API_VERSION
-from docker.transport.basehttpadapter import BaseHTTPAdapter
 from docker.utils.proxy import ProxyConfig
 from docker.utils.socket import consume_socket_output, demux_adaptor
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
 
 from deploy.hosts.channel import ChannelSocket
 from deploy.hosts.connection import Connection
+from deploy.hosts.pool import Adapter
 from deploy.values.errors import HostError
 
 CHANNELS = 2
-DIAL = "docker system dial-stdio"
-WAIT_FOR_CHANNEL = 120.0
-"""Seconds a call waits for one of the two channels."""
 _LIBRARY_ERRORS = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 
 
@@ -66,7 +60,7 @@ class _Engine(docker.APIClient):
         self._proxy_configs = ProxyConfig()
         self._auth_configs = AuthConfig({})
         self.trust_env = False
-        self._custom_adapter = _Adapter(connection)
+        self._custom_adapter = Adapter(connection, CHANNELS, functools.partial(unusable, connection))
         self.adapters.clear()
         self.mount("http+docker://", self._custom_adapter)
         self.base_url = "http+docker://ssh"
@@ -105,7 +99,7 @@ class _Engine(docker.APIClient):
 
     def _get_raw_response_socket(self, response: requests.Response) -> ChannelSocket:
         self._raise_for_status(response)  # type: ignore[attr-defined]
-        socket: ChannelSocket = _buffer(response).raw.socket
+        socket: ChannelSocket = _buffer(response).raw.sock
         return socket
 
     def _read_from_socket(
@@ -116,17 +110,13 @@ class _Engine(docker.APIClient):
         The SDK polls the socket below it, and loses what came in one packet with the headers.
         """
         self._raise_for_status(response)  # type: ignore[attr-defined]
-        frames = self._frames(_buffer(response), tty)
+        frames = self._frames(response, tty)
         parts: Iterator[Any] = (demux_adaptor(*frame) if demux else frame[1] for frame in frames)
-        if stream:
-            return parts
-        try:
-            return consume_socket_output(parts, demux=demux)  # type: ignore[call-overload]
-        finally:
-            response.close()
+        return parts if stream else consume_socket_output(parts, demux=demux)  # type: ignore[call-overload]
 
-    def _frames(self, source: io.BufferedReader, tty: bool) -> Iterator[tuple[Any, bytes]]:
+    def _frames(self, response: requests.Response, tty: bool) -> Iterator[tuple[Any, bytes]]:
         """The stream number and content of each frame, as the API's "attach" describes them."""
+        source = _buffer(response)
         try:
             while tty and (data := source.read1(65536)):
                 yield 1, data
@@ -135,64 +125,15 @@ class _Engine(docker.APIClient):
                 yield number, source.read(size)
         except TimeoutError as error:
             self._fail(error)
+        finally:
+            response.close()
+            # The channel went with the stream. The next call is near: an exec is asked for its exit code.
+            self._custom_adapter.pool.warm()
 
 
 def _buffer(response: requests.Response) -> Any:
     reply: Any = response.raw._fp
     return reply.fp
-
-
-class _Adapter(BaseHTTPAdapter):
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._pool = _Pool(connection)
-
-    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> "_Pool":
-        return self._pool
-
-    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
-        return str(request.path_url)
-
-    def close(self) -> None:
-        super().close()
-        self._pool.close()
-
-
-class _Pool(HTTPConnectionPool):
-    def __init__(self, connection: Connection) -> None:
-        super().__init__("localhost", maxsize=CHANNELS, block=True)
-        self._ssh = connection
-
-    def _new_conn(self) -> HTTPConnection:
-        return _ChannelConnection(self._ssh)
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        # Without an end to the wait, a stream that somebody forgot to close would be a wait for ever.
-        try:
-            return super()._get_conn(timeout or WAIT_FOR_CHANNEL)
-        except (urllib3.exceptions.EmptyPoolError, queue.Empty) as error:
-            raise HostError(
-                f"Both channels to Docker on {self._ssh.host.name} stayed busy for {WAIT_FOR_CHANNEL:g} s.",
-                host=self._ssh.host.name,
-            ) from error
-
-
-class _ChannelConnection(HTTPConnection):
-    sock: Any
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__("localhost")
-        self._ssh = connection
-
-    def connect(self) -> None:
-        self.sock = ChannelSocket(self._ssh.open_session(DIAL), self._explain)
-
-    @property
-    def is_connected(self) -> bool:
-        return self.sock is not None and self.sock.usable()
-
-    def _explain(self, code: int, stderr: str) -> HostError:
-        return unusable(self._ssh, code, stderr)
 
 
 def unusable(connection: Connection, code: int, stderr: str) -> HostError:
