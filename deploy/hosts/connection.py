@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import paramiko
 
-from deploy.hosts import opening
+from deploy.hosts import opening, refusals
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 
@@ -129,18 +129,23 @@ class Connection:
 
         Raises:
             ConnectionRefusedError: nothing accepts there (yet), or the host does not reach the address.
+            TimeoutError: nothing came back from the address in time.
             HostError: the server forbids forwarding, or the link broke.
         """
         return self._open("direct-tcpip", timeout, (address, port))
 
     def broken(self, cause: object = "") -> HostError:
         """The error that says this link is gone, or misbehaves."""
-        reason = cause or self._transport.get_exception() or "the connection was closed"
-        what = "The SSH connection failed" if self.alive() else "The SSH connection broke"
+        reason = str(cause or self._transport.get_exception() or "")
+        if self.alive():
+            what, why = "The SSH connection failed.", reason
+        else:
+            what = "The SSH connection broke."
+            why = f"The host closed it, or was silent for {opening.LINK_TIMEOUT} s. {reason}"
         return HostError(
-            f"{what}.",
-            why=f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason),
-            advice=f"Check that the host is up and reachable: {opening.command(self._fabric)} true",
+            what,
+            why=why.strip(),
+            advice=f"Check that the host is up and reachable: {refusals.command(self._fabric)} true",
             host=self.host.name,
         )
 
@@ -154,6 +159,8 @@ class Connection:
                     raise self._refused(kind, error, address) from error
                 time.sleep(pause)
             except (paramiko.SSHException, OSError, EOFError) as error:
+                if address and self.alive():
+                    raise TimeoutError(f"{_text(address)} does not answer {self.host.name}") from error
                 raise self.broken(error) from error
         raise AssertionError("the last pause is None")
 
@@ -178,8 +185,7 @@ class Connection:
                 "`AllowTcpForwarding local`, then: sudo systemctl reload ssh",
                 host=self.host.name,
             )
-        where = "{}:{}".format(*address) if address else "there"
-        return ConnectionRefusedError(f"{self.host.name} reaches nothing at {where}")
+        return ConnectionRefusedError(f"{self.host.name} reaches nothing at {_text(address)}")
 
     def _finish(self, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float) -> Result:
         try:
@@ -192,7 +198,7 @@ class Connection:
             raise HostError(
                 f"The host did not finish a command within {timeout:g} seconds.",
                 why="It may be overloaded: its load and memory tell.",
-                advice=f"{opening.command(self._fabric)} 'uptime; free -m'",
+                advice=f"{refusals.command(self._fabric)} 'uptime; free -m'",
                 host=self.host.name,
             ) from error
         except OSError as error:
@@ -226,6 +232,10 @@ class Connection:
             size += len(part)
             if size <= MOST_OUTPUT:
                 parts.append(part)
+
+
+def _text(address: tuple[str, int] | None) -> str:
+    return "{}:{}".format(*address) if address else "?"
 
 
 def connect(host: Host, access: Access, *, timeout: float = 10) -> Connection:

@@ -146,8 +146,7 @@ def unusable(connection: Connection, code: int, stderr: str) -> HostError:
         return HostError(
             f"{user} may not use Docker on {host}.",
             why=f"{user} is not in the docker group on {host}: {stderr}",
-            advice=_look(connection, f"sudo usermod -aG docker {user}")
-            + " (needs a new login, not a restart)",
+            advice=_look(connection, f"sudo usermod -aG docker {user}"),
             host=host,
         )
     if code == 127 or "command not found" in text:

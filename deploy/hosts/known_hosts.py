@@ -53,7 +53,8 @@ class KnownHosts:
     def judge(self, name: str, port: int, key: str) -> Verdict:
         """Say whether a server's key, in base64, is the pinned one.
 
-        An entry for `[name]:port` speaks first; one without port accepts its key on any port, as in OpenSSH.
+        As in OpenSSH, an entry without port accepts its key on any port, but says nothing against another one
+        there.
         """
         entries = self._of(name, port)
         revoked = tuple(e for e in entries if e.marker == "@revoked" and _same(e.key, key))
@@ -62,7 +63,8 @@ class KnownHosts:
         pinned = tuple(entry for entry in entries if not entry.marker)
         if any(_same(entry.key, key) for entry in pinned):
             return Verdict(answer="pinned", entries=pinned)
-        return Verdict(answer="changed" if pinned else "unknown", entries=pinned)
+        exact = tuple(entry for entry in pinned if matches(entry.names, written(name, port)))
+        return Verdict(answer="changed" if exact else "unknown", entries=exact)
 
     def _of(self, name: str, port: int) -> tuple[Entry, ...]:
         exact = tuple(entry for entry in self.entries if matches(entry.names, written(name, port)))

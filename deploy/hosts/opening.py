@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import shlex
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from deploy.values.inventory import Access, Host
 
 KEEPALIVE = 5
 """Seconds between signs of life, so that a dead link has unanswered data on it."""
-LINK_TIMEOUT = 15
+LINK_TIMEOUT = 10
 """Seconds after which unanswered data means that the link is dead."""
 CHANNEL_TIMEOUT = 10
 """Seconds for a gateway to reach the next hop."""
@@ -35,21 +34,17 @@ class Pinned(paramiko.RejectPolicy):
     The client's own table stays empty, so that paramiko asks this policy about each key.
     """
 
-    def __init__(self, host: Host, name: str, port: int, known: KnownHosts, files: Sequence[str]) -> None:
-        self.host = host
-        self.name = name
-        self.port = port
+    def __init__(self, place: refusals.Place, known: KnownHosts) -> None:
+        self.place = place
         self.known = known
-        self.files = tuple(files)
 
     def missing_host_key(  # type: ignore[override]  # it returns when the key is pinned
         self, _client: paramiko.SSHClient, _hostname: str, key: paramiko.PKey
     ) -> None:
         """Raise HostError, before anything is sent to log in, unless the key is pinned."""
-        verdict = self.known.judge(self.name, self.port, key.get_base64())
+        verdict = self.known.judge(self.place.name, self.place.port, key.get_base64())
         if verdict.answer != "pinned":
-            place = refusals.Place(host=self.host, name=self.name, port=self.port, files=self.files)
-            raise refusals.host_key(place, key.get_name(), key.get_base64(), verdict)
+            raise refusals.host_key(self.place, key.get_name(), key.get_base64(), verdict)
 
 
 def open_fabric(host: Host, access: Access, timeout: float) -> Any:
@@ -86,12 +81,6 @@ def close(connection: Any) -> None:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         hop.client.close()
-
-
-def command(connection: Any) -> str:
-    """The `ssh` command that connects to the same place by hand."""
-    argv = ["ssh", *(["-p", str(connection.port)] if connection.port != known_hosts.DEFAULT_PORT else [])]
-    return shlex.join([*argv, f"{connection.user}@{connection.host}"])
 
 
 def _check_key(host: Host, access: Access) -> None:
@@ -152,13 +141,16 @@ def _hops(connection: Any) -> Iterator[Any]:
 def _pin(hop: Any, host: Host, access: Access) -> None:
     # A plain dictionary: Fabric's own writes every change through all levels of its configuration.
     hop.connect_kwargs = dict(hop.connect_kwargs)
-    name = hop.ssh_config.get("hostkeyalias", hop.host)
+    alias = hop.ssh_config.get("hostkeyalias")
+    # An alias stands for the port too.
+    name, port = (alias, known_hosts.DEFAULT_PORT) if alias else (hop.host, hop.port)
     files = _files(hop, access)
     known = KnownHosts(entry for file in files for entry in _entries(file))
-    hop.client.set_missing_host_key_policy(Pinned(host, name, hop.port, known, files))
+    place = refusals.Place(host=host, name=name, port=port, files=tuple(files), hop=hop)
+    hop.client.set_missing_host_key_policy(Pinned(place, known))
     hop.forward_agent = False
     hop.connect_kwargs["transport_factory"] = functools.partial(
-        _transport, key_types=known.key_types(name, hop.port)
+        _transport, key_types=known.key_types(name, port)
     )
 
 

@@ -23,8 +23,11 @@ class Place:
 
     host: Host
     name: str
+    """As known_hosts files name it: the address, or ssh_config's HostKeyAlias."""
     port: int
     files: tuple[str, ...]
+    hop: Any
+    """Fabric's connection: the host's, or its gateway's."""
 
 
 def host_key(place: Place, key_type: str, key: str, verdict: Verdict) -> HostError:
@@ -44,7 +47,7 @@ def host_key(place: Place, key_type: str, key: str, verdict: Verdict) -> HostErr
             advice="Give the host new keys: sudo rm /etc/ssh/ssh_host_* && sudo ssh-keygen -A",
             host=host.name,
         )
-    scan = _scan(place.name, place.port, key_type, files[0])
+    scan = _scan(place, key_type)
     if verdict.answer == "unknown":
         return HostError(
             "The host key is not known; nothing was sent to it.",
@@ -64,16 +67,23 @@ def host_key(place: Place, key_type: str, key: str, verdict: Verdict) -> HostErr
     )
 
 
-def _scan(name: str, port: int, key_type: str, file: str) -> str:
+def command(hop: Any) -> str:
+    """The `ssh` command that connects to the same place by hand."""
+    return shlex.join(["ssh", *_port(hop), f"{hop.user}@{hop.host}"])
+
+
+def _port(hop: Any) -> list[str]:
+    return ["-p", str(hop.port)] if hop.port != known_hosts.DEFAULT_PORT else []
+
+
+def _scan(place: Place, key_type: str) -> str:
     short = KEY_TYPES.get(key_type, "ecdsa" if key_type.startswith("ecdsa") else key_type)
-    argv = [
-        "ssh-keyscan",
-        *(["-p", str(port)] if port != known_hosts.DEFAULT_PORT else []),
-        "-t",
-        short,
-        name,
-    ]
-    return f"{shlex.join(argv)} >> {shlex.quote(file)}"
+    scan = shlex.join(["ssh-keyscan", *_port(place.hop), "-t", short, place.hop.host])
+    if place.hop.gateway and not isinstance(place.hop.gateway, str):
+        scan = f"{command(place.hop.gateway)} {scan}"
+    if place.name != place.hop.host:
+        scan = f"{scan} | sed {shlex.quote(f's/^[^ ]*/{place.name}/')}"
+    return f"{scan} >> {shlex.quote(place.files[0])}"
 
 
 def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool) -> HostError:
@@ -82,14 +92,12 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
         return error
     place = f"{hop.host}:{hop.port}"
     gateway = f" (the gateway to {host.name})" if via else ""
-    ssh = ["ssh", *(["-p", str(hop.port)] if hop.port != known_hosts.DEFAULT_PORT else [])]
-    by_hand = shlex.join([*ssh, f"{hop.user}@{hop.host}"])
-    if isinstance(error, paramiko.AuthenticationException):
+    if isinstance(error, paramiko.AuthenticationException) or "No authentication methods" in str(error):
         return HostError(
             f"The SSH server refuses {hop.user}@{place}{gateway}.",
             why=f"None of the keys tried lets {hop.user} in: {', '.join(_keys(hop)) or 'there was no key'}.",
             advice=f"Put the public key into ~{hop.user}/.ssh/authorized_keys on the host: "
-            + shlex.join(["ssh-copy-id", *_identity(access), *ssh[1:], f"{hop.user}@{hop.host}"]),
+            + shlex.join(["ssh-copy-id", *_identity(access), *_port(hop), f"{hop.user}@{hop.host}"]),
             host=host.name,
         )
     if isinstance(error, socket.gaierror):
@@ -105,7 +113,7 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
     else:
         what = f"No SSH connection to {place}{gateway}."
         why = f"{type(error).__name__}: {error}".rstrip(": ")
-    return HostError(what, why=why, advice=f"Try it by hand: {by_hand} true", host=host.name)
+    return HostError(what, why=why, advice=f"Try it by hand: {command(hop)} true", host=host.name)
 
 
 def _identity(access: Access) -> list[str]:
