@@ -16,15 +16,20 @@ Explain = Callable[[int, str], Exception]
 
 
 class ChannelSocket:
-    """A command's stdin and stdout as a socket.
+    """A channel as a socket: a forwarded connection, or a command's stdin and stdout.
 
     Args:
-        channel: a session in which the command was started.
-        explain: asked when the command ends before it has given a byte.
+        channel: an open one.
+        explain: for a command; asked when it ends before it has given a byte.
         ended: told, at least once, when the channel is closed by this side.
     """
 
-    def __init__(self, channel: paramiko.Channel, explain: Explain, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        explain: Explain | None = None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self.channel = channel
         self._explain = explain
         self._ended = ended
@@ -57,7 +62,7 @@ class ChannelSocket:
         data = self.channel.recv(len(buffer))
         if data:
             self._spoke = True
-        elif not self._spoke:
+        elif self._explain is not None and not self._spoke:
             raise self._explain(*self._last_words())
         buffer[: len(data)] = data
         return len(data)

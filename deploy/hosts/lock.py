@@ -45,6 +45,13 @@ class Owner:
     """ISO 8601, by the owner's clock."""
 
 
+class HeldError(LockedError):
+    """Says who holds the lock."""
+
+    owner: Owner | None = None
+    """None when its holder has not said it."""
+
+
 class LockLost(HostError):
     """The lock is not known to be held any more: another deploy may be at work, so nothing may be changed."""
 
@@ -252,10 +259,17 @@ def hold_all(
             candidates.append(_Candidate(connection, app_name, owner, timeout))
         for candidate in candidates:
             taken[candidate.connection.host.name] = candidate.take(heartbeat, clock)
-    except BaseException:
+    except BaseException as error:
         for candidate in candidates:
             candidate.withdraw()
         FleetLock(taken).release()
+        if isinstance(error, HeldError) and error.owner == owner and taken:
+            raise HostError(
+                "Two names of the inventory lead to this host.",
+                why=f"This very deploy has locked it already, as one of {', '.join(taken)}.",
+                advice="Name each host once in HOSTS and BALANCERS.",
+                host=error.host,
+            ) from error
         raise
     return FleetLock(taken)
 
@@ -323,23 +337,21 @@ class _Candidate:
 
     def _held(self, age: str, text: str) -> Failure:
         owner = read_owner(text)
-        if owner == self._owner:
-            return self._error(
-                "Two names of the inventory lead to this host.", "This very deploy has locked it already."
-            )
         seconds = f"{int(age)} s" if age.isdecimal() else "an unknown time"
         by = (
             f"{owner.who} on {owner.where} deploys {owner.release} since {owner.since}"
             if owner
             else ("Its holder has not said who it is")
         )
-        return LockedError(
+        error = HeldError(
             "Another deploy holds the lock.",
             why=f"{by}; held for {seconds} by the host's clock.",
             advice=f"Wait until it has ended. If it was killed or cut off, the lock ends by itself within "
             f"{self._timeout:g} s.",
             host=self.connection.host.name,
         )
+        error.owner = owner
+        return error
 
     def _ended(self, error: Exception) -> HostError:
         if not self.connection.alive():

@@ -34,11 +34,7 @@ class _Through(http.client.HTTPConnection):
     def connect(self) -> None:
         channel = self._connection.open_direct(self.host, self.port, timeout=self._timeout)
         channel.settimeout(self._timeout)
-        self.sock = ChannelSocket(channel, _silent)
-
-
-def _silent(_code: int, _stderr: str) -> Exception:
-    return ConnectionError("closed without an answer")
+        self.sock = ChannelSocket(channel)
 
 
 def get(connection: Connection, address: str, port: int, path: str, *, timeout: float) -> Answer:
