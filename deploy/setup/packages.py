@@ -60,7 +60,7 @@ UPDATE = ("apt-get", "update")
 def installation(packages: Sequence[str]) -> list[str]:
     """The command that installs packages, without questions, waiting for another package manager to end."""
     lock = f"DPkg::Lock::Timeout={LOCK_TIMEOUT}"
-    return ["apt-get", "-o", lock, "install", "-y", "--no-install-recommends", *packages]
+    return ["apt-get", "-o", lock, "-o", "Dpkg::Use-Pty=0", "install", "-y", "--no-install-recommends", *packages]
 
 
 def install(

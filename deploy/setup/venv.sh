@@ -46,7 +46,7 @@ ensure_venv_module() {
   say "$python has no module ensurepip: installing $package."
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
   run apt-get -qq update
-  run apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$package"
+  run apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$package"
 }
 
 mkdir -p .jarship
