@@ -1,5 +1,6 @@
 """This machine's Docker Engine and JDK, installed and started when the sandbox or a test needs them."""
 
+import getpass
 import os
 import re
 import shlex
@@ -72,7 +73,8 @@ def ensure_jdk(stream: Stream, setup: Setup, environ: Mapping[str, str] = os.env
     if not packages.rights(setup).refusal:
         Path("/usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     need = f"A JDK of {JDK} or newer is needed, and {found}"
-    packages.install(stream, [], setup=setup, need=need, first_of=JDK_PACKAGES)
+    with stream.step("setup.jdk", "see to a JDK on this machine"):
+        packages.install(stream, [], setup=setup, need=need, first_of=JDK_PACKAGES)
 
 
 def java_version(text: str) -> int:
@@ -119,22 +121,37 @@ def _javac_version(command: str | Path) -> int:
 def _provide_engine(stream: Stream, setup: Setup, environ: Mapping[str, str]) -> None:
     if packages.find("dockerd") is None:
         need = "A Docker Engine is needed, and there is none here"
-        packages.install(stream, ENGINE_PACKAGES, setup=setup, need=need)
+        packages.install(stream, ENGINE_PACKAGES, setup=setup, need=need, then=_typed_after_installing())
     _start(stream, setup, environ)
 
 
+def _start_command() -> list[str]:
+    return ["systemctl", "start", "docker"] if Path("/run/systemd/system").exists() else ["dockerd"]
+
+
+def _typed(command: list[str]) -> list[str]:
+    """How a person starts the engine: in the background."""
+    return command if command[0] == "systemctl" else ["sh", "-c", f"dockerd >>{ENGINE_LOG} 2>&1 &"]
+
+
+def _typed_after_installing() -> list[list[str]]:
+    """What is left to do when the package is there; under systemd it starts the engine itself."""
+    start = _start_command()
+    join = [] if os.getuid() == 0 else [["usermod", "-aG", "docker", getpass.getuser()]]
+    return ([] if start[0] == "systemctl" else [_typed(start)]) + join
+
+
 def _start(stream: Stream, setup: Setup, environ: Mapping[str, str]) -> None:
-    systemd = Path("/run/systemd/system").exists()
-    command = ["systemctl", "start", "docker"] if systemd else ["dockerd"]
+    command = _start_command()
     allowed = packages.rights(setup)
     if allowed.refusal:
         raise InputError(
             "A Docker Engine is installed here, but does not run.",
             why=f"it is not started from here, since {allowed.refusal}",
-            advice=allowed.typed([command]),
+            advice=allowed.typed([_typed(command)]),
         )
     process: subprocess.Popen[bytes] | None = None
-    if systemd:
+    if command[0] == "systemctl":
         packages.run(stream, command)
     elif not any(_runs(file, name) for file, name in PID_FILES.items() if name == "dockerd"):
         _prefer_working_iptables(stream)

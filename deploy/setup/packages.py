@@ -13,14 +13,17 @@ from deploy.values.events import Stream
 
 Setup = Literal["auto", "never"]
 
-LOCK_TIMEOUT = 300
-"""Seconds to wait for another apt or dpkg, such as the one that unattended upgrades start after a boot."""
-
-_QUIET = {
+_ASKS_NOTHING = {
     # debconf and needrestart would ask, and wait for ever where nobody answers.
     "DEBIAN_FRONTEND": "noninteractive",
     "NEEDRESTART_SUSPEND": "1",
 }
+_APT_OPTIONS = (
+    # Another apt or dpkg, such as the one that unattended upgrades start after a boot, is waited for.
+    "DPkg::Lock::Timeout=300",
+    "Acquire::Retries=3",
+    "Dpkg::Use-Pty=0",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +61,18 @@ UPDATE = ("apt-get", "update")
 
 
 def installation(packages: Sequence[str]) -> list[str]:
-    """The command that installs packages, without questions, waiting for another package manager to end."""
-    lock = f"DPkg::Lock::Timeout={LOCK_TIMEOUT}"
-    return ["apt-get", "-o", lock, "-o", "Dpkg::Use-Pty=0", "install", "-y", "--no-install-recommends", *packages]
+    """The command that installs packages."""
+    return ["apt-get", "install", "-y", "--no-install-recommends", *packages]
 
 
 def install(
-    stream: Stream, packages: Sequence[str], *, setup: Setup, need: str, first_of: Sequence[str] = ()
+    stream: Stream,
+    packages: Sequence[str],
+    *,
+    setup: Setup,
+    need: str,
+    first_of: Sequence[str] = (),
+    then: Sequence[Sequence[str]] = (),
 ) -> None:
     """Install packages, each command told first.
 
@@ -75,6 +83,7 @@ def install(
         need: what is missing and what for; one sentence without its full stop.
         first_of: packages of which the first one that this system's release has is installed too; all
             releases have the last one.
+        then: further commands that a person would type, where it may not be done from here.
 
     Raises:
         InputError: it may not be done here; names the commands to type.
@@ -82,15 +91,20 @@ def install(
     """
     allowed = rights(setup)
     if allowed.refusal:
-        commands = [UPDATE, installation([*packages, *first_of[-1:]])]
+        commands = [UPDATE, installation([*packages, *first_of[-1:]]), *then]
         raise InputError(
             f"{need}.",
             why=f"it is not installed from here, since {allowed.refusal}",
             advice=allowed.typed(commands),
         )
     stream.note(f"{need}: installing from the system's packages.", step="setup")
-    run(stream, UPDATE)
-    run(stream, installation([*packages, *[name for name in first_of if is_available(name)][:1]]))
+    run(stream, _patient(UPDATE))
+    chosen = [name for name in first_of if is_available(name)][:1]
+    run(stream, _patient(installation([*packages, *chosen])))
+
+
+def _patient(apt: Sequence[str]) -> list[str]:
+    return [apt[0], *(part for option in _APT_OPTIONS for part in ("-o", option)), *apt[1:]]
 
 
 def is_available(package: str) -> bool:
@@ -121,7 +135,7 @@ def find(command: str) -> str | None:
 
 
 def run(stream: Stream, command: Sequence[str]) -> None:
-    """Run a command without input, told first with `+ `, its output passed on.
+    """Run a command without input and without questions, told first with `+ `, its output passed on.
 
     Raises:
         BuildError: it failed; with the end of its output.
@@ -134,7 +148,7 @@ def run(stream: Stream, command: Sequence[str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, **_QUIET},
+        env={**os.environ, **_ASKS_NOTHING},
     ) as process:
         lines = []
         for line in process.stdout or ():

@@ -1,4 +1,4 @@
-"""A machine that nothing was done to, in a container: bare Debian with Python and git, and this project's clone."""
+"""A machine that nothing was done to, in a container: bare Debian with Python, git and a clone of this."""
 
 import io
 import re
@@ -23,19 +23,9 @@ ROOT = Path(__file__).parents[2]
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-# What an init system does at boot, where this container can: cgroup v2 wants processes in a leaf before an engine starts.
-BOOT = r"""
-if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-  [ -w /sys/fs/cgroup/cgroup.procs ] || mount -o remount,rw /sys/fs/cgroup
-  mkdir -p /sys/fs/cgroup/init
-  for _ in 1 2 3 4 5; do
-    xargs -rn1 < /sys/fs/cgroup/cgroup.procs > /sys/fs/cgroup/init/cgroup.procs 2> /dev/null
-    sed -e 's/ / +/g' -e 's/^/+/' < /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control && break
-  done
-fi
-touch /run/booted
-while :; do sleep 3600 & wait; done
-"""
+CGROUPS = ROOT / "docker" / "sandbox" / "host" / "cgroups"
+"""What has to be done where an engine is to run in a container; on a real machine its init system did it."""
+BOOT = "sh /cgroups.sh; while :; do sleep 3600 & wait; done\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +35,9 @@ class Machine:
     client: docker.DockerClient
     container: str
 
-    def run(self, script: str, *, workdir: str = "/", user: str = "root", show: bool = True) -> tuple[int, str]:
+    def run(
+        self, script: str, *, workdir: str = "/", user: str = "root", show: bool = True
+    ) -> tuple[int, str]:
         """Run a shell script on it without a terminal, shown as it goes.
 
         Returns:
@@ -76,7 +68,7 @@ class Machine:
 
 @contextmanager
 def bare_machine(client: docker.DockerClient, stream: Stream) -> Iterator[Machine]:
-    """Start a fresh machine with a clone of this project's HEAD in /project; remove every trace of it at the end."""
+    """Start a fresh machine with a clone of HEAD in /project; leave no trace of it at the end."""
     image = _image(client, stream)
     name = f"fresh-{secrets.token_hex(4)}"
     mark = marks(name, str(ROOT))
@@ -90,7 +82,10 @@ def bare_machine(client: docker.DockerClient, stream: Stream) -> Iterator[Machin
         network=f"jarship-{name}-net",
         ports={},
         volume_at="/var/lib/docker",
-        files=(File(path="/boot.sh", content=BOOT.encode(), mode=0o755),),
+        files=(
+            File(path="/boot.sh", content=BOOT.encode(), mode=0o755),
+            File(path="/cgroups.sh", content=CGROUPS.read_bytes(), mode=0o755),
+        ),
         confinement=rights,
         cgroups="1" if str(client.info().get("CgroupVersion")) == "1" else "2",
     )
@@ -120,7 +115,7 @@ def _image(client: docker.DockerClient, stream: Stream) -> str:
 
 
 def _trust_our_authorities(machine: Machine) -> None:
-    """Give it the certificate authorities that only this machine trusts, such as that of a company's proxy."""
+    """Give it the certificate authorities that only this machine trusts, such as a company's proxy has."""
     if not Path(BUNDLE).exists():
         return
     theirs = set(CERTIFICATE.findall(machine.must(f"cat {BUNDLE}")))
