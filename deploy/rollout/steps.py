@@ -12,6 +12,7 @@ from deploy.rollout import containers, health, proxy
 from deploy.rollout.pull import pull
 from deploy.rollout.site import Site
 from deploy.values import labels
+from deploy.values.errors import Failure
 from deploy.values.release import HealthCheck, proxy_name
 from deploy.values.steps import (
     AwaitHealth,
@@ -193,6 +194,15 @@ def _briefly(check: HealthCheck) -> HealthCheck:
 
 EXPECTED = (DockerException, OSError)
 """What an engine and a connection raise when they fail; anything else is a defect."""
+
+
+def explain(error: Exception) -> str:
+    """What went wrong in a few words: the engine's own, without the URL that the SDK wraps them in."""
+    if isinstance(error, Failure):
+        return f"{error.what} {error.why}".strip()
+    said = error.explanation if isinstance(error, APIError) else None
+    return str(said or error or type(error).__name__)
+
 
 DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Pull: _pull,

@@ -11,8 +11,9 @@ from deploy.hosts.fleet import connections, on_each
 from deploy.hosts.lock import Owner, hold_all
 from deploy.hosts.probe import gather
 from deploy.rollout import proxy, steps
-from deploy.rollout.execute import Journal, execute
+from deploy.rollout.execute import execute
 from deploy.rollout.found import Found, find
+from deploy.rollout.journal import Journal
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse
 from deploy.rollout.site import Bench, Site
