@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.values.check import check, unknown
-from deploy.values.dotenv import LIMIT, Parsed, parse
+from deploy.values.dotenv import LIMIT, Parsed, parse, unread
 from deploy.values.errors import InputError
 from deploy.values.keys import ENVIRONMENT, PREFIX, Problem, Setting, in_order, is_secret
 from deploy.values.known import is_key, nearest
@@ -54,7 +54,8 @@ def load(root: Path, profile: str, environ: Mapping[str, str]) -> Settings:
     found = {setting.key: setting for setting in settings if is_key(setting.key)}
     meant = frozenset(nearest(setting.key) for setting in strange)
     mentioned = meant.union(*(file.parsed.mentioned for file in files))
-    result, wrong = check(profile, found, home=name, mentioned=mentioned)
+    complete = all(file.parsed.complete for file in files)
+    result, wrong = check(profile, found, home=name, mentioned=mentioned, complete=complete)
     problems += wrong
     if problems or result is None:
         raise _error(profile, problems)
@@ -134,9 +135,7 @@ def _read_file(root: Path, name: str, *, committed: bool = False) -> _File:
 
 
 def _unreadable(name: str, text: str, committed: bool) -> _File:
-    problem = Problem(origin=name, text=text)
-    parsed = Parsed(settings=(), problems=(problem,), mentioned=frozenset())
-    return _File(name=name, parsed=parsed, committed=committed)
+    return _File(name=name, parsed=unread(Problem(origin=name, text=text)), committed=committed)
 
 
 def _wrong_file(file: _File) -> Sequence[Problem]:

@@ -26,6 +26,7 @@ def check(
     *,
     home: str,
     mentioned: frozenset[str] = frozenset(),
+    complete: bool = True,
 ) -> tuple[Settings | None, tuple[Problem, ...]]:
     """Make the settings of a profile out of what was found.
 
@@ -34,6 +35,7 @@ def check(
         found: the setting that counts, by key.
         home: the file to name when a required key is nowhere.
         mentioned: keys that somebody tried to set; they are not reported as missing.
+        complete: whether everything was read; else nothing is reported as missing.
 
     Returns:
         The settings and no problem; or no settings and every problem besides those of `mentioned`.
@@ -46,7 +48,8 @@ def check(
             values[key] = _parsed(setting)
         except ValueError as error:
             problems += _problems_of(setting, error)
-    given = Given(values=values, keys=frozenset(found) | mentioned)
+    unseen = frozenset[str]() if complete else frozenset((*_REQUIRED, "APP_SOURCE"))
+    given = Given(values=values, keys=frozenset(found) | mentioned | unseen)
     problems += _missing(given, home)
     problems += (_blame(found, key, text, home) for key, text in broken_rules(given))
     if problems or not all(key in values for key in _REQUIRED):

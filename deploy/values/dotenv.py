@@ -38,6 +38,8 @@ class Parsed:
     problems: tuple[Problem, ...]
     mentioned: frozenset[str]
     """Keys of lines that could not be read: set by the writer's intention."""
+    complete: bool = True
+    """Whether all of the file was read."""
 
 
 def parse(data: bytes, name: str, *, is_key: Callable[[str], bool]) -> Parsed:
@@ -50,8 +52,13 @@ def parse(data: bytes, name: str, *, is_key: Callable[[str], bool]) -> Parsed:
     """
     if len(data) > LIMIT:
         text = "larger than 256 KiB, which no settings file is"
-        return Parsed(settings=(), problems=(Problem(origin=name, text=text),), mentioned=frozenset())
+        return unread(Problem(origin=name, text=text))
     return _Reader(name, is_key).read(data)
+
+
+def unread(problem: Problem) -> Parsed:
+    """What there is of a file that was not read."""
+    return Parsed(settings=(), problems=(problem,), mentioned=frozenset(), complete=False)
 
 
 class _Reader:
@@ -63,18 +70,21 @@ class _Reader:
         self._settings: list[Setting] = []
         self._problems: list[Problem] = []
         self._mentioned: set[str] = set()
+        self._complete = True
 
     def read(self, data: bytes) -> Parsed:
         for line, original in _bindings(self._clean(data), self._is_key):
             if len(self._problems) >= _MOST_PROBLEMS or len(self._settings) >= _MOST_SETTINGS:
                 what = "errors" if len(self._problems) >= _MOST_PROBLEMS else "settings"
                 self._problem(line, f"too many {what}, the rest of the file was not read")
+                self._complete = False
                 break
             self._binding(line, original)
         return Parsed(
             settings=tuple(self._settings),
             problems=tuple(self._problems),
             mentioned=frozenset(self._mentioned),
+            complete=self._complete,
         )
 
     def _problem(self, line: int, text: str, source: str = "") -> None:
@@ -88,6 +98,7 @@ class _Reader:
         """The text of the file, with the lines that no parser should see left empty and reported."""
         if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data.count(b"\0") > len(data) // 4:
             self._problem(1, "not UTF-8 but UTF-16 as it seems, line 1; save the file as UTF-8")
+            self._complete = False
             return ""
         lines = re.split(rb"(\r\n|\n|\r)", data.removeprefix(b"\xef\xbb\xbf"))
         texts = [self._clean_line(number // 2 + 1, line) for number, line in enumerate(lines)]

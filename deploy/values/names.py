@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from deploy.values.reference import parse_reference
+from deploy.values.reference import Reference, parse_reference
 
 _APP_NAME = re.compile(r"[a-z](?:-?[a-z0-9]){1,39}")
 _PROFILE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -19,6 +19,7 @@ _GIT_REF = re.compile(r"[\w.@/+#=-]{1,250}", re.ASCII)
 _PLATFORM = re.compile(r"linux/(?:amd64|arm64(?:/v8)?|arm/v[5-7]|386|ppc64le|s390x|riscv64)")
 _RUN_AS = re.compile(r"[1-9][0-9]{0,9}(?::[0-9]{1,10})?")
 _HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!&()*+,=:@%/?-]{0,1023}")
+_PATH_FORM = "must be lowercase, as team/app, at most 255 characters"
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=|/\\-]{0,254}")
 
 
@@ -49,10 +50,9 @@ def parse_image_path(text: str) -> str:
     Raises:
         ValueError: it does not fit the grammar, or there is more than a path.
     """
-    try:
-        reference = parse_reference(text)
-    except ValueError as error:
-        raise ValueError(f"{error}; must be lowercase, as team/app, at most 255 characters") from None
+    reference = _reference(text)
+    if len(text) > 255 - len("-proxy"):  # beside it lies the proxy's image
+        raise ValueError(f"invalid repository, {_PATH_FORM}")
     if reference.registry or reference.tag or reference.digest:
         raise ValueError(
             "use the path alone, as team/app; the registry belongs in REGISTRY, tags are computed"
@@ -66,8 +66,16 @@ def parse_image(text: str) -> str:
     Raises:
         ValueError: it does not fit the grammar.
     """
-    parse_reference(text)
+    _reference(text)
     return text
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return parse_reference(text)
+    except ValueError as error:
+        form = f"; {_PATH_FORM}" if "repository" in str(error) else ""
+        raise ValueError(f"{error}{form}") from None
 
 
 def parse_git_url(text: str) -> str:

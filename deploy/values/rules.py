@@ -31,7 +31,7 @@ def broken_rules(given: Given) -> Iterator[tuple[str, str]]:
 
 
 def _source(given: Given) -> Iterator[tuple[str, str]]:
-    if {"APP_SOURCE", "APP_GIT_URL"} <= given.keys:
+    if given.both("APP_SOURCE", "APP_GIT_URL"):
         yield "APP_GIT_URL", "set APP_SOURCE or APP_GIT_URL, not both"
     if not {"APP_SOURCE", "APP_GIT_URL"} & given.keys:
         yield "APP_SOURCE", "required, write APP_SOURCE=directory or APP_GIT_URL=url"

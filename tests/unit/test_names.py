@@ -55,7 +55,7 @@ BAD: list[tuple[Callable[[str], str], str, list[str]]] = [
     (
         parse_image_path,
         "must be lowercase",
-        ["Team/app", "team//app", LONG, "a;b", "$(id)", "", "app:-x", "/a"],
+        ["Team/app", "team//app", LONG, "a;b", "$(id)", "", "/a", "a" * 250],
     ),
     (parse_image_path, "path alone", ["app:1.0", "r.example.com/app", "app@sha256:" + "0" * 64]),
     (parse_image, "invalid tag", ["a:-x", "a:1.0+5", "a:" + "b" * 129]),
