@@ -51,34 +51,33 @@ def test_tight(tmp_path):
 
 
 @pytest.mark.security(9)
-def test_a_test_that_leaks_on_purpose_is_caught_and_a_tight_one_passes(tmp_path: Path) -> None:
-    code, output = _run_pytest(tmp_path, "e2e", TEST.format(leaks=LEAKS))
-    assert code == 1, output
-    caught = set(re.findall(r"^ERROR e2e/test_leak.py::test_(\S+?)(?: - .*)?$", output, re.MULTILINE))
-    assert caught == {f"leaking[{name}]" for name in LEAKS}, output
+def test_tests_that_leak_on_purpose_are_caught_and_a_tight_one_passes(tmp_path: Path) -> None:
+    """And none of the unit tests, which are not watched."""
+    output = _run_pytest(tmp_path, TEST.format(leaks=LEAKS))
+    caught = set(re.findall(r"^ERROR (\S+?)(?: - .*)?$", output, re.MULTILINE))
+    assert caught == {f"e2e/test_leak.py::test_leaking[{name}]" for name in LEAKS}, output
     assert output.count("secrets leaked:") >= len(LEAKS)
-    assert "test_leak.py::test_tight PASSED" in output
+    assert "e2e/test_leak.py::test_tight PASSED" in output
+    assert "unit/test_leak.py::test_leaking[stdout] PASSED" in output
 
 
-def test_unit_tests_are_not_watched(tmp_path: Path) -> None:
-    code, output = _run_pytest(tmp_path, "unit", TEST.format(leaks={"stdout": "print(SECRET)"}))
-    assert code == 0, output
-
-
-def _run_pytest(root: Path, directory: str, text: str) -> tuple[int, str]:
-    (root / directory).mkdir()
-    (root / directory / "test_leak.py").write_text(text)
+def _run_pytest(root: Path, text: str) -> str:
+    for directory in ("e2e", "unit"):
+        (root / directory).mkdir()
+        (root / directory / "__init__.py").touch()
+        (root / directory / "test_leak.py").write_text(text)
     (root / "pytest.ini").write_text("[pytest]\n")
     argv = [sys.executable, "-m", "pytest", "-v", "-p", "tests.support.leak_guard", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [*argv, f"--basetemp={root}/tmp", "-W", "ignore", str(root)],
+        [*argv, f"--basetemp={root}/tmp", "-W", "ignore", "e2e", "unit/test_leak.py::test_leaking[stdout]"],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    return run.returncode, run.stdout
+    assert run.returncode == 1, run.stdout + run.stderr
+    return run.stdout
 
 
 @pytest.mark.parametrize(
