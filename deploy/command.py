@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke import Context, Exit, Task, task
 
@@ -18,6 +18,8 @@ from deploy.values.events import Stream
 if TYPE_CHECKING:
     from deploy.output.mask import Mask
     from deploy.values.settings import Settings
+
+Value = TypeVar("Value")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -106,6 +108,18 @@ def reads(**options: Any) -> Callable[[Callable[..., Any]], Verb]:
 def changes(**options: Any) -> Callable[[Callable[..., Any]], Verb]:
     """Make a task that changes something; it has no short flags, so that `-h` cannot run it."""
     return task(klass=ChangingVerb, auto_shortflags=False, **options)
+
+
+def option(name: str, text: str, parse: Callable[[str], Value]) -> Value:
+    """Read the value of an option.
+
+    Raises:
+        InputError: it does not fit; says what to write.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise InputError(f"{name}={text}: {error}.") from None
 
 
 @contextmanager
