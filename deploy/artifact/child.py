@@ -31,6 +31,7 @@ def run(
     line: Callable[[str], None],
     wait: float = 1.0,
     patience: float = 5.0,
+    inherit: Sequence[int] = (),
 ) -> int:
     """Run a command and hand on what it prints, stdout and stderr together; return its exit code.
 
@@ -45,6 +46,7 @@ def run(
         wait: seconds to wait for the end of the output when the command has ended, but something that it
             left running holds its output open.
         patience: seconds between asking the process group to end and ending it.
+        inherit: descriptors of open files that the command gets too.
 
     Returns:
         The exit code; the signal's number, negative, when a signal ended the command.
@@ -60,6 +62,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=tuple(inherit),
     )
     try:
         for text in _lines(process, wait):

@@ -15,6 +15,16 @@ CLONE = Path("build/source")
 
 
 def fetch(settings: Settings, root: Path, stream: Stream) -> Source:
+    """Bring the source here, or find it here; what a build records of it.
+
+    Raises:
+        InputError: as `fetch_tree`.
+        BuildError: as `fetch_tree`.
+    """
+    return describe(settings, root, fetch_tree(settings, root, stream))
+
+
+def fetch_tree(settings: Settings, root: Path, stream: Stream) -> Tree:
     """Bring the source here, or find it here, and read it.
 
     Args:
@@ -35,7 +45,7 @@ def fetch(settings: Settings, root: Path, stream: Stream) -> Source:
         stream.warning(
             f"The submodule {name} is not checked out: git submodule update --init --recursive", step=STEP
         )
-    return describe(settings, root, tree)
+    return tree
 
 
 def look(settings: Settings, root: Path) -> Source:
