@@ -251,8 +251,8 @@ def _read_record(root: Path) -> _Record | None:
 def _alone(root: Path, stream: Stream) -> Iterator[int]:
     """Wait for another build in this clone, then hold the lock; yields its descriptor.
 
-    Whoever has the descriptor holds the lock: this process, and the build's command. So the build of a process
-    that was killed keeps the lock until it has ended too.
+    Whoever has the descriptor holds the lock: this process, and the build's command. So the build of a
+    process that was killed keeps the lock until it has ended too.
     """
     path = root / _LOCK
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ from deploy.values.errors import Interrupted
 HERE = Path(__file__).parent
 
 
-def sh(script: str, lines: list[str], **rest: float) -> int:
-    return child.run(["sh", "-c", script], cwd=HERE, env=child.environment(), line=lines.append, **rest)
+def sh(script: str, lines: list[str], *, wait: float = 1.0) -> int:
+    return child.run(["sh", "-c", script], cwd=HERE, env=child.environment(), line=lines.append, wait=wait)
 
 
 def is_alive(pid: int) -> bool:
