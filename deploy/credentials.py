@@ -32,8 +32,15 @@ def find(address: str, user: str | None, password: str | None) -> Credentials | 
         password: REGISTRY_PASSWORD.
 
     Raises:
-        InputError: the Docker configuration or its credential helper cannot be read.
+        InputError: there is a user without password; the Docker configuration or its credential helper
+            cannot be read.
     """
+    if user and not password:
+        raise InputError(
+            f"There is no password for {user} at {address}.",
+            why="REGISTRY_USER is set and REGISTRY_PASSWORD is not.",
+            advice="Set JARSHIP_REGISTRY_PASSWORD, or REGISTRY_PASSWORD in .env or .env.<profile>.local.",
+        )
     if user:
         return Credentials(user=user, password=password or "")
     try:

@@ -85,19 +85,32 @@ def _profile_file(root: Path, profile: str, environ: Mapping[str, str]) -> tuple
         return EXAMPLE, (note,)
     raise InputError(
         f"no {name}; profiles: {_listed(root)}",
-        why=_why_not(root / name),
+        why=_why_not(root / name) or _why_no_example(root, profile, environ),
         advice=f"cp {EXAMPLE} {name}   # then edit it",
     )
 
 
 def _is_untouched(root: Path, environ: Mapping[str, str]) -> bool:
-    """Whether nobody has set anything yet, so that `.env.example` may speak.
+    """Whether nobody has set anything yet, so that `.env.example` may speak."""
+    return (root / EXAMPLE).is_file() and not _touched(root, environ)
+
+
+def _touched(root: Path, environ: Mapping[str, str]) -> Sequence[str]:
+    """The files and variables by which somebody has set something.
 
     JARSHIP_SETUP does not count: it says what may be installed on this machine, not where to deploy to.
     """
     files = {path.name for path in root.glob(".env*") if path.name == ".env" or path.name.startswith(".env.")}
     given = {key for key in environ if key.startswith(PREFIX)}
-    return files == {EXAMPLE} and (root / EXAMPLE).is_file() and given <= {f"{PREFIX}SETUP"}
+    return (*sorted(files - {EXAMPLE}), *sorted(given - {f"{PREFIX}SETUP"}))
+
+
+def _why_no_example(root: Path, profile: str, environ: Mapping[str, str]) -> str:
+    if not (root / EXAMPLE).is_file():
+        return ""
+    if profile != "dev":
+        return f"{EXAMPLE} is read for the profile dev only"
+    return f"{EXAMPLE} is read where nothing else is set, and here is {', '.join(_touched(root, environ))}"
 
 
 def _listed(root: Path) -> str:

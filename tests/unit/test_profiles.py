@@ -190,23 +190,24 @@ def test_the_example_speaks_where_nobody_has_set_anything(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("files", "environ", "profile"),
+    ("files", "environ", "profile", "why"),
     [
-        ({".env": ""}, {}, "dev"),
-        ({".env.prod": ""}, {}, "dev"),
-        ({".env.dev.local": ""}, {}, "dev"),
-        ({".env.local": ""}, {}, "dev"),
-        ({}, {"JARSHIP_REGISTRY_PASSWORD": "x"}, "dev"),
-        ({}, {"JARSHIP_SETUP": "never", "JARSHIP_X": ""}, "dev"),
-        ({}, {}, "prod"),
+        ({".env": ""}, {}, "dev", "here is .env"),
+        ({".env.prod": ""}, {}, "dev", "here is .env.prod"),
+        ({".env.dev.local": ""}, {}, "dev", "here is .env.dev.local"),
+        ({".env.local": ""}, {}, "dev", "here is .env.local"),
+        ({}, {"JARSHIP_REGISTRY_PASSWORD": "x"}, "dev", "here is JARSHIP_REGISTRY_PASSWORD"),
+        ({}, {"JARSHIP_SETUP": "never", "JARSHIP_X": ""}, "dev", "here is JARSHIP_X"),
+        ({}, {}, "prod", "for the profile dev only"),
     ],
 )
 def test_the_example_is_silent_where_somebody_has(
-    tmp_path: Path, files: dict[str, str], environ: dict[str, str], profile: str
+    tmp_path: Path, files: dict[str, str], environ: dict[str, str], profile: str, why: str
 ) -> None:
     error = wrong(tmp_path, {EXAMPLE: example_text(), **files}, environ, profile)
 
     assert error.what.startswith(f"no .env.{profile}; profiles: ")
+    assert error.why.endswith(why)
     assert error.advice
 
 

@@ -21,7 +21,9 @@ def broken(texts: dict[str, str]) -> dict[str, str]:
     [
         HERE,
         SANDBOX,
-        SANDBOX | {"SANDBOX_HOSTS": "3", "REGISTRY_USER": "u", "REGISTRY_PASSWORD": "s3cret"},
+        SANDBOX | {"SANDBOX_HOSTS": "3", "REGISTRY_PASSWORD": "s3cret"},
+        HERE | {"REGISTRY_USER": "u"},
+        HERE | {"REGISTRY_USER": "u", "REGISTRY_PASSWORD": "s3cret"},
         HERE | {"BALANCERS": "b", "REGISTRY_FOR_HOSTS": "r2:5000", "APP_GIT_TOKEN": "t0k"},
         HERE | {"LOG_FILE": "/logs/a.log", "MOUNTS": "/srv/logs:/logs,/srv/conf:/conf:ro"},
         HERE | {"APP_ENV_X": "1", "SECRET_Y": "2"},
@@ -41,7 +43,6 @@ def test_what_goes_together(texts: dict[str, str]) -> None:
         (SANDBOX | {"HOSTS": "h"}, "REGISTRY", "REGISTRY=sandbox needs HOSTS=sandbox"),
         (SANDBOX | {"REGISTRY_FOR_HOSTS": "r:1"}, "REGISTRY_FOR_HOSTS", "remove it"),
         (SANDBOX | {"BALANCERS": "b"}, "BALANCERS", "remove it"),
-        (HERE | {"REGISTRY_USER": "u"}, "REGISTRY_USER", "needs REGISTRY_PASSWORD"),
         (HERE | {"REGISTRY_PASSWORD": "p"}, "REGISTRY_PASSWORD", "needs REGISTRY_USER"),
         (HERE | {"BALANCERS": "b,u@H:22"}, "BALANCERS[2]", "listed twice"),
         (HERE | {"LOG_FILE": "/logs/a.log", "MOUNTS": "/l:/logs:ro"}, "LOG_FILE", "read-only"),
