@@ -37,6 +37,12 @@ _NETWORK = (
 _ANSWERS = (
     ("transient", r"blob upload (?:unknown|invalid)", "lost an upload that was under way"),
     (
+        "absent",
+        r"pull access denied|may require 'docker login'",
+        "does not have it, or not for these credentials",
+    ),
+    ("platform", r"does not match the specified platform|no matching manifest", "has it for other platforms"),
+    (
         "denied",
         r"unauthorized|authentication required|no basic auth|denied|forbidden|incorrect username",
         "refuses the credentials",
@@ -80,13 +86,17 @@ def explain(text: str, registry: str) -> Cause:
 
 
 def _advice(kind: str, registry: str) -> str:
+    hub = registry == "docker.io"
     return {
         "plain-http": "Give it TLS, or, in a network that you trust, let the engine use plain HTTP: "
         + mending_line(registry),
         "certificate": f"Put its authority's certificate into /etc/docker/certs.d/{registry}/ca.crt (no "
         f"restart) and set REGISTRY_CA to it; see what is sent: curl -v https://{registry}/v2/",
         "refused": f"Check REGISTRY, and that the registry runs: curl -v {registry}/v2/",
-        "unknown-host": "Check the spelling of REGISTRY, and this machine's DNS.",
+        "unknown-host": "Check the name's spelling, this machine's DNS, and the engine's proxy settings."
+        + (" Or name a BASE_IMAGE and a PROXY_IMAGE in a registry that is reached." if hub else ""),
+        "absent": f"Check the image's name; if it is private, log in: docker login {registry}",
+        "platform": "Name an image for that platform, or set PLATFORM to the one that the hosts have.",
         "denied": "Check REGISTRY_USER and REGISTRY_PASSWORD, and that this user may write there. "
         f"Without them the credentials of this command are used: docker login {registry}",
         "read-only": "Switch its maintenance mode off (storage.maintenance.readonly), or push later.",

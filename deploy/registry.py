@@ -10,7 +10,6 @@ import os
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
@@ -22,66 +21,11 @@ from urllib3.util.retry import Retry
 from deploy import credentials, plain_http, registry_auth
 from deploy.causes import explain
 from deploy.values.errors import BuildError
+from deploy.values.manifest import INDEXES, MANIFESTS, Manifest
 from deploy.values.settings import Settings
 
-INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blob:
-    """A blob as a manifest names it."""
-
-    digest: str
-    size: int
-    """Bytes as stored, compressed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """An image's manifest, or an index of several for different platforms."""
-
-    media_type: str
-    digest: str
-    """SHA-256 of the bytes that came, so it holds even if the registry's header lies."""
-    content: Mapping[str, Any]
-
-    @property
-    def is_index(self) -> bool:
-        """Whether it lists manifests instead of layers."""
-        return self.media_type in INDEXES or "manifests" in self.content
-
-    @property
-    def config(self) -> Blob:
-        """The image's configuration."""
-        return _blob(self.content["config"])
-
-    @property
-    def layers(self) -> tuple[Blob, ...]:
-        """The image's layers, lowest first: one for each diff ID of its configuration."""
-        return tuple(_blob(layer) for layer in self.content["layers"])
-
-    @property
-    def platforms(self) -> Mapping[str, str]:
-        """Of an index: `os/architecture` -> digest of its manifest."""
-        found: dict[str, str] = {}
-        for entry in self.content["manifests"]:
-            platform = entry.get("platform", {})
-            name = f"{platform.get('os')}/{platform.get('architecture')}"
-            found.setdefault(name, entry["digest"])
-        return found
-
-
-def _blob(entry: Mapping[str, Any]) -> Blob:
-    return Blob(digest=entry["digest"], size=entry["size"])
 
 
 class Registry:

@@ -23,6 +23,7 @@ from deploy.values import labels
 from deploy.values.build import Build, Image, Source
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
+from deploy.values.reference import parse_reference
 from deploy.values.settings import Settings
 
 DOCKERFILE = Path("docker/app/Dockerfile")
@@ -113,7 +114,7 @@ def build_image(
         )
     recipe = Recipe(
         dockerfile=(root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
-        base=settings.base_image,
+        base=str(parse_reference(settings.base_image).pinned),
         base_id=base.id or "",
         platform=platform,
         labels=image_labels(build, settings.app_name),
@@ -126,7 +127,7 @@ def build_image(
         image = _build(client, jar, split, recipe, stream, nocache=nocache)
     else:
         stream.note(f"Image {short(image.id)} is there already.", step="image", reused=True)
-    return _with_image(build, image, platform, settings.base_image)
+    return _with_image(build, image, settings.base_image)
 
 
 def engine_platform(client: DockerClient) -> str:
@@ -267,11 +268,11 @@ def _read_build(events: Iterator[dict[str, Any]], stream: Stream) -> frozenset[s
     return frozenset(cached)
 
 
-def _with_image(build: Build, image: EngineImage, platform: str, base: str) -> Build:
+def _with_image(build: Build, image: EngineImage, base: str) -> Build:
     made = Image(
         id=image.id or "",
         diff_ids=tuple(image.attrs["RootFS"]["Layers"]),
-        platform=platform,
+        platform=transfer.platform_of(image),
         base=base,
     )
     if build.image == made:

@@ -16,10 +16,11 @@ from docker.models.images import Image as EngineImage
 from deploy.artifact import transfer
 from deploy.artifact.image import short
 from deploy.artifact.tag import with_suffix
-from deploy.registry import Manifest, Registry, open_registry
+from deploy.registry import Registry, open_registry
 from deploy.values.build import Build, Image, Pushed
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
+from deploy.values.manifest import Manifest
 from deploy.values.settings import Settings
 
 STEP = "push"

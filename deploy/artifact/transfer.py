@@ -108,6 +108,7 @@ def push(
         doing=f"push {repository}:{tag}",
         registry=parse_reference(repository).registry or DOCKER_HUB,
         patience=patience,
+        step=step,
         check=check,
     )
 
@@ -148,6 +149,8 @@ def pull(
         doing=f"pull {reference}",
         registry=parsed.registry or DOCKER_HUB,
         patience=patience,
+        step=step,
+        receiving=True,
     )
 
     def once() -> None:
@@ -177,18 +180,29 @@ def ensure_image(
         BuildError: it is nowhere to be had, or only for another platform.
     """
     image = local_image(client, reference)
-    if image is None or not fits(image, platform):
-        stream.note(f"Pulling {reference} for {platform}.", step=step)
+    if image and fits(image, platform):
+        return image
+    stream.note(f"Pulling {reference} for {platform}.", step=step)
+    try:
         pull(client, reference, platform, auth=auth, stream=stream, step=step)
-        image = local_image(client, reference)
+    except TransferError as error:
+        if image:
+            raise _not_for(reference, platform, image, step, error.why) from error
+        raise
+    image = local_image(client, reference)
     if image is None or not fits(image, platform):
-        raise BuildError(
-            f"The image {reference} is not there for {platform}.",
-            why=f"the local engine has it for {platform_of(image)}" if image else "its pull brought nothing",
-            advice="Name an image for that platform, or set PLATFORM to the one that the hosts have.",
-            step=step,
-        )
+        raise _not_for(reference, platform, image, step)
     return image
+
+
+def _not_for(reference: str, platform: str, image: Image | None, step: str, why: str = "") -> BuildError:
+    has = f"the local engine has it for {platform_of(image)}" if image else "its pull brought nothing"
+    return BuildError(
+        f"The image {reference} is not there for {platform}.",
+        why=f"{has}; {why}" if why else has,
+        advice="Name an image for that platform, or set PLATFORM to the one that the hosts have.",
+        step=step,
+    )
 
 
 def credentials_for(reference: str, settings: Settings) -> credentials.Credentials | None:
@@ -209,9 +223,14 @@ def credentials_for(reference: str, settings: Settings) -> credentials.Credentia
 def local_image(client: DockerClient, reference: str) -> Image | None:
     """An image of the local engine, by name or id; None when it has none such."""
     try:
-        return client.images.get(reference)
+        return client.images.get(_lookup(reference))
     except ImageNotFound:
         return None
+
+
+def _lookup(reference: str) -> str:
+    is_id = reference.startswith("sha256:")
+    return reference if is_id else str(parse_reference(reference).pinned)
 
 
 def platform_of(image: Image) -> str:
@@ -250,6 +269,9 @@ class _Transfer:
     """Such as `push HOST:PORT/PATH:TAG`."""
     registry: str
     patience: Patience
+    step: str
+    receiving: bool = False
+    """Whether it is this engine that stores what comes."""
     check: Callable[[], None] = lambda: None
 
     def events(self) -> Events:
@@ -266,7 +288,9 @@ class _Transfer:
         except (requests.RequestException, urllib3.exceptions.HTTPError, StreamParseError, OSError) as error:
             raise self._broken(error) from error
         except DockerException as error:
-            raise TransferError(f"The engine could not {self.doing}.", why=str(error)) from error
+            raise TransferError(
+                f"The engine could not {self.doing}.", why=str(error), step=self.step
+            ) from error
 
     def _checked(self, events: Events) -> Events:
         retrying_since = None
@@ -290,20 +314,30 @@ class _Transfer:
                 f"Could not {self.doing}: the registry {self.registry} hangs.",
                 why=f"the engine heard nothing of it for {self.patience.silence:g} s",
                 advice=f"Look at the registry's log and disk; does it answer? curl -m 5 {self.registry}/v2/",
+                step=self.step,
             )
         return TransferError(
             f"The engine's report broke off: {self.doing}.",
             why=str(error),
             advice="Is the Docker Engine still running? docker version",
+            step=self.step,
             transient=True,
         )
 
     def _failure(self, words: str, *, retried: bool = False) -> TransferError:
         cause = explain(words, self.registry)
+        if cause.kind == "full" and self.receiving:
+            return TransferError(
+                f"Could not {self.doing}: this machine's engine has no space left.",
+                why=words.strip(),
+                advice="See what takes it: docker system df",
+                step=self.step,
+            )
         return TransferError(
             f"Could not {self.doing}: the registry {self.registry} {cause.what}.",
             why=words.strip(),
             advice=cause.advice,
+            step=self.step,
             transient=cause.transient and not retried,
         )
 

@@ -1,7 +1,7 @@
 """Image references, by the grammar of github.com/distribution/reference."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -24,6 +24,11 @@ class Reference:
     def repository(self) -> str:
         """`registry/path`."""
         return f"{self.registry}/{self.path}" if self.registry else self.path
+
+    @property
+    def pinned(self) -> "Reference":
+        """The same without the tag where a digest says it all; engines take both together not everywhere."""
+        return replace(self, tag="") if self.digest else self
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

@@ -16,9 +16,11 @@ from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Event, Stream
 from deploy.values.settings import Settings
-from tests.support.builds import build_of_image, import_image, some_settings
+from tests.support.builds import build_of_image, some_settings
+from tests.support.images import load_image, remove_images
 from tests.support.leaks import canary
 from tests.support.registry import RunningRegistry, StartRegistry
+from tests.support.tars import tar_of
 from tests.support.tiny import build_tiny
 
 PROXY = "jarship-test/proxy:1"
@@ -31,10 +33,7 @@ def _images(engine: docker.DockerClient) -> Iterator[None]:
     for version in ("1", "2"):
         build_tiny(engine, version=version, app="push")
     yield
-    for image in engine.images.list():
-        for tag in image.tags:
-            if tag.startswith(("jarship-test/proxy:", "jarship-test/push:")):
-                engine.images.remove(tag)
+    remove_images(engine, "jarship-test/proxy:", "jarship-test/push:")
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_what_is_there_is_not_pushed_again_and_takes_under_a_second(
 def test_it_tells_layers_reused_and_bytes_as_they_were_sent(
     engine: docker.DockerClient, registry: RunningRegistry, repository: str
 ) -> None:
-    import_image(engine, "jarship-test/push:big", {"zeros": bytes(3_000_000), "name": repository.encode()})
+    load_image(engine, "jarship-test/push:big", tar_of({"zeros": bytes(3_000_000), "name": os.urandom(9)}))
     events: list[Event] = []
     settings = settings_for(registry.address, repository)
     push(build_of_image(engine, "jarship-test/push:big", tag="1"), settings, engine, Stream(events.append))
@@ -207,7 +206,7 @@ def test_a_missing_blob_is_found_and_mended(engine: docker.DockerClient, registr
 
 def big_image(engine: docker.DockerClient) -> Build:
     """One that takes a while to push: its content does not compress."""
-    import_image(engine, "jarship-test/push:slow", {"noise": os.urandom(60_000_000)})
+    load_image(engine, "jarship-test/push:slow", tar_of({"noise": os.urandom(60_000_000)}))
     return build_of_image(engine, "jarship-test/push:slow", tag="slow")
 
 

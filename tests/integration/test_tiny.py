@@ -25,11 +25,14 @@ def run(engine: docker.DockerClient, image: str) -> Iterator[Run]:
     """Starts it with switches; gives the container and its address."""
     containers: list[Any] = []
 
-    def start(**switches: str) -> tuple[Any, str]:
+    def start(*, ready: bool = True, **switches: str) -> tuple[Any, str]:
         container = engine.containers.run(
             image, detach=True, environment=switches, ports={"8080/tcp": ("127.0.0.1", 0)}
         )
         containers.append(container)
+        deadline = time.monotonic() + 10
+        while ready and b"listening" not in container.logs() and time.monotonic() < deadline:
+            time.sleep(0.02)
         container.reload()
         ports = container.ports.get("8080/tcp") or [{"HostPort": "0"}]
         return container, f"http://127.0.0.1:{ports[0]['HostPort']}"
@@ -72,13 +75,13 @@ def test_health_can_hang(run: Run) -> None:
 
 
 def test_it_crashes_with_the_code_it_is_told(run: Run) -> None:
-    container, _ = run(CRASH_AFTER="0.1", EXIT_CODE="7")
+    container, _ = run(ready=False, CRASH_AFTER="0.1", EXIT_CODE="7")
     assert container.wait(timeout=10)["StatusCode"] == 7
     assert b"crashing, as told" in container.logs()
 
 
 def test_it_starts_late(run: Run) -> None:
-    _, url = run(START_DELAY="1")
+    _, url = run(ready=False, START_DELAY="1")
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=5)
     time.sleep(1.2)

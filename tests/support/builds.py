@@ -9,7 +9,6 @@ import docker
 from deploy.artifact.boot_jar import read_boot_jar
 from deploy.values.build import Build, Image, Jar, Source
 from deploy.values.settings import Settings
-from tests.support.tars import tar_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 COMMITTED_AT = "2026-03-04T05:06:07Z"
@@ -70,10 +69,3 @@ def build_of_image(
         id=found.id or "", diff_ids=tuple(found.attrs["RootFS"]["Layers"]), platform=platform, base="scratch"
     )
     return Build(app=app, source=some_source(), jar=jar, image=made, tag=tag, tag_given=tag_given)
-
-
-def import_image(client: docker.DockerClient, name: str, files: dict[str, bytes]) -> str:
-    """An image of one layer with some files, such as a base for images that are not run; its name."""
-    repository, _, tag = name.partition(":")
-    client.api.import_image_from_data(tar_of(files), repository=repository, tag=tag)
-    return name

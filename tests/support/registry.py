@@ -14,6 +14,7 @@ import requests
 from deploy.sandbox import images
 from deploy.values import labels
 from deploy.values.events import Stream
+from tests.support.images import remove_images
 from tests.support.tars import tar_of
 
 READY_SECONDS = 20.0
@@ -66,10 +67,7 @@ class RunningRegistry:
     def remove(self) -> None:
         """Remove it with its storage, and this engine's names of images in it."""
         self.container.remove(force=True, v=True)
-        for image in self.client.images.list():
-            for tag in image.tags:
-                if tag.startswith(f"{self.address}/"):
-                    self.client.images.remove(tag)
+        remove_images(self.client, f"{self.address}/")
 
 
 StartRegistry = Callable[..., RunningRegistry]

@@ -5,8 +5,6 @@ compiled once, in a container, and kept in the engine as one of the sandbox's im
 """
 
 import hashlib
-import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import docker
@@ -18,6 +16,7 @@ from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
 from tests.support.builds import build_of_image
+from tests.support.images import load_image
 from tests.support.tars import tar_of
 
 HERE = Path(__file__).parents[1] / "data" / "tiny"
@@ -33,7 +32,8 @@ def tiny_tar(client: docker.DockerClient) -> bytes:
     content = COMPILE.encode() + (HERE / "tiny.c").read_bytes()
     name = f"{images.PREFIX}tiny:{hashlib.sha256(content).hexdigest()[:12]}"
     if name not in {tag for image in client.images.list() for tag in image.tags}:
-        _build(client, _compile(client), name, version="0", extra={labels.SANDBOX_IMAGE: "tiny"})
+        config = {"Labels": {labels.SANDBOX_IMAGE: "tiny"}, "Cmd": ["/tiny"]}
+        load_image(client, name, _compile(client), config=config)
     return _take(client, name)
 
 
@@ -42,19 +42,24 @@ def build_tiny(
     *,
     version: str,
     app: str = "tiny",
-    platform: str = "linux/amd64",
+    platform: str = "",
     health_path: str = "/health",
 ) -> str:
-    """An image of the application that shows a version; its id. Another platform is only claimed."""
-    name = f"jarship-test/{app}:{version}"
-    extra = {
+    """An image of the application that shows a version; its name. Another platform is only claimed."""
+    stated = {
         labels.APP: app,
         labels.HEALTH_PATH: health_path,
         labels.BOOT_VERSION: "3.5.0",
         "org.opencontainers.image.version": version,
     }
-    _build(client, tiny_tar(client), name, version=version, extra=extra, platform=platform)
-    return client.images.get(name).id or ""
+    config = {
+        "User": "10001:10001",
+        "Env": ["PROFILE=prod", f"VERSION={version}"],
+        "Entrypoint": ["/tiny"],
+        "Labels": stated,
+    }
+    name = f"jarship-test/{app}:{version}"
+    return load_image(client, name, tiny_tar(client), config=config, platform=platform)
 
 
 def push_tiny(
@@ -63,7 +68,7 @@ def push_tiny(
     version: str,
     stream: Stream,
     *,
-    platform: str = "linux/amd64",
+    platform: str = "",
     health_path: str = "/health",
 ) -> Build:
     """A build of the tiny application, in the registry of the settings; fit for `deploy --build`.
@@ -98,32 +103,6 @@ def _base(client: docker.DockerClient) -> str:
     if not client.images.list(base):
         images.build_base(client, base, stream, "auto")
     return base
-
-
-def _build(
-    client: docker.DockerClient,
-    program: bytes,
-    name: str,
-    *,
-    version: str,
-    extra: Mapping[str, str],
-    platform: str = "linux/amd64",
-) -> None:
-    context = tar_of({"Dockerfile": (HERE / "Dockerfile").read_bytes(), "tiny.tar": program})
-    events = client.api.build(
-        fileobj=io.BytesIO(context),
-        custom_context=True,
-        tag=name,
-        rm=True,
-        decode=True,
-        platform=platform,
-        buildargs={"VERSION": version},
-        labels=dict(extra),
-    )
-    told = list(events)
-    wrong = [event["error"] for event in told if "error" in event]
-    if wrong:
-        raise RuntimeError(f"the tiny image was not built: {wrong}")
 
 
 def _take(client: docker.DockerClient, name: str) -> bytes:
