@@ -3,7 +3,7 @@
 from deploy.output.report import table
 from deploy.rollout.transaction import Result
 
-PHASES = ("pull", "proxy", "prepare", "stop", "start", "health", "switch", "monitor", "commit")
+PHASES = ("pull", "proxy", "prepare", "stop", "start", "health", "switch", "monitor", "drain", "commit")
 
 
 def summary(result: Result) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deploy.rollout.found import Found, as_serving, next_history, release_of
 from deploy.rollout.release import unchanged
+from deploy.rollout.strategy import Way
 from deploy.values import labels
 from deploy.values.addresses import Published
 from deploy.values.facts import ContainerFacts
@@ -16,6 +17,7 @@ from deploy.values.steps import (
     Commit,
     Create,
     Discard,
+    Drain,
     MakeNetwork,
     Monitor,
     Prune,
@@ -36,27 +38,31 @@ class Wishes:
     app_port: Published
     batch: Batch
     keep_releases: int
+    drain_timeout: float
+    """Seconds."""
     proxy_made_from: str
     """The `proxy` label that a host's proxy must have."""
     force: bool = False
     """Replace even where nothing would change."""
 
 
-def make_plan(release: Release, found: Mapping[str, Found], wishes: Wishes) -> Plan:
+def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, Way], wishes: Wishes) -> Plan:
     """Plan a release over the hosts, in their order.
 
     Each stage ends on every host before the next begins: nothing is stopped before everything is pulled and
     created, and nothing is committed before every host is healthy.
     """
-    hosts = tuple(HostPlan(host=host, was=_was(here, release)) for host, here in found.items())
+    hosts = tuple(
+        HostPlan(host=host, was=_was(here, release), strategy=ways[host].strategy, why=ways[host].why)
+        for host, here in found.items()
+    )
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
         return Plan(release=release, hosts=hosts, stages=())
-    was = {host.host: host.was for host in hosts}
     everyone = list(found)
     first, rest = everyone[:1], everyone[1:]
     if wishes.batch.of(len(everyone)) >= len(everyone) and wishes.batch.percent:
         first, rest = everyone, []  # BATCH=100%: asked for in so many words
-    replace = {host: _replace(release, was[host]) for host in everyone}
+    replace = {host.host: _replace(release, host, wishes) for host in hosts}
     watch = (Monitor(release=release),) if release.health.monitor else ()
     stages = [
         _together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
@@ -65,6 +71,7 @@ def make_plan(release: Release, found: Mapping[str, Found], wishes: Wishes) -> P
         _together("monitor", dict.fromkeys(first, watch)),
         _batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(everyone))),
         _together("monitor", dict.fromkeys(rest, watch)),
+        _together("drain", {host.host: _retire(release, host, wishes) for host in hosts}),
         _together("commit", {host: _commit(release, here) for host, here in found.items()}),
         _together("prune", {h: _prune(here, wishes) for h, here in found.items()}, after=True),
     ]
@@ -107,7 +114,12 @@ def _pulls(release: Release, here: Found, wishes: Wishes) -> list[Step]:
 
 
 def _has_proxy(here: Found, wishes: Wishes) -> bool:
-    return here.proxy is not None and here.proxy.labels.get(labels.PROXY) == wishes.proxy_made_from
+    """Whether the proxy runs as it should; one that does not is replaced."""
+    return (
+        here.proxy is not None
+        and here.proxy.running
+        and here.proxy.labels.get(labels.PROXY) == wishes.proxy_made_from
+    )
 
 
 def local_tag(app: str, release: str) -> str:
@@ -139,10 +151,28 @@ def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
     )
 
 
-def _replace(release: Release, was: Serving | None) -> list[Step]:
-    """Recreate: stop the old one, start the new one, switch."""
-    stop: list[Step] = [StopOld(old=was, release=release)] if was else []
-    return [*stop, Start(release=release), AwaitHealth(release=release), Switch(release=release, old=was)]
+def _replace(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
+    """Start, check and switch; recreate stops the old one before that, start-first long after."""
+    new: list[Step] = [
+        Start(release=release),
+        AwaitHealth(release=release),
+        Switch(release=release, old=host.was, drain_timeout=wishes.drain_timeout),
+    ]
+    return [*_stop(release, host), *new] if host.strategy == "recreate" else new
+
+
+def _retire(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
+    """After a start-first: the old one goes when its last requests are answered.
+
+    That is when every host has switched: no host's draining holds up another's start.
+    """
+    if host.strategy == "recreate" or host.was is None:
+        return []
+    return [Drain(app=release.app, timeout=wishes.drain_timeout), *_stop(release, host)]
+
+
+def _stop(release: Release, host: HostPlan) -> list[Step]:
+    return [StopOld(old=host.was, release=release)] if host.was else []
 
 
 def _commit(release: Release, here: Found) -> list[Step]:

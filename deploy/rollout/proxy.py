@@ -120,7 +120,9 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
             host=site.host.name,
             step="switch",
         )
-    site.api.kill(name, signal="HUP")
+    # Not by a signal from the engine: `docker kill` of any signal marks a container as stopped by hand, and it
+    # would neither survive a crash nor come back after a reboot.
+    _exec(site, name, ["nginx", "-s", "reload"])
     _await_in_use(site, name, alias)
 
 
@@ -136,6 +138,24 @@ def _await_in_use(site: Site, name: str, alias: str) -> None:
                 details=log_tail(site, name),
             )
         site.pause(0.05)
+
+
+def await_drained(site: Site, app: str, timeout: float) -> bool:
+    """Wait until no worker of an earlier configuration is left; returns whether that came true in time.
+
+    Old workers serve their clients' next request through the old upstream, so that the container behind it
+    may stop only when they are gone. Their command line says that they are shutting down; it is read inside
+    the proxy, since `docker top` needs a `ps` on the host.
+    """
+    deadline = Deadline(timeout)
+    name = proxy_name(app)
+    while True:
+        _, said = _exec(site, name, ["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null"])
+        if "shutting down" not in said:
+            return True
+        if deadline.left <= 0:
+            return False
+        site.pause(0.1)
 
 
 def await_through(site: Site, app: str, check: HealthCheck) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy.rollout.found import Found, is_ours, is_proxy
+from deploy.rollout.strategy import room
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import ContainerFacts, HostFacts
@@ -31,6 +32,8 @@ class Wanted:
     platform: str
     """`os/architecture` of the image."""
     app_port: Published
+    strategy: str
+    """STRATEGY."""
     user: tuple[int, int] | None
     """Numeric user and group of the application; None when the image names them by words."""
 
@@ -119,6 +122,15 @@ def _limits(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
         yield f"CPUS is {spec.cpus:g}, the host has {here.cpus}.", f"Set CPUS to {here.cpus} or less."
 
 
+def _memory(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
+    """STRATEGY=start-first without the memory for two."""
+    if wanted.strategy != "start-first" or found.serving is None or not found.serving.running:
+        return
+    space = room(wanted.release, here, found)
+    if not space.enough:
+        yield f"no memory to start the new one beside the old: {space}.", "Use STRATEGY=recreate or auto."
+
+
 def _mounts(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
     """A mount source that is missing, or that the application's user cannot write to.
 
@@ -155,4 +167,4 @@ def _log(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
         )
 
 
-CHECKS = (_names, _port, _platform, _limits, _mounts, _log)
+CHECKS = (_names, _port, _platform, _limits, _memory, _mounts, _log)

@@ -19,6 +19,7 @@ from deploy.values.steps import (
     Commit,
     Create,
     Discard,
+    Drain,
     MakeNetwork,
     Monitor,
     Prune,
@@ -126,8 +127,18 @@ def _switch_back(step: Switch, site: Site) -> None:
         containers.set_restart_policy(site, release.container, "no")
     if old:
         proxy.switch(site, release.app, old.alias, old.health.port)
+        proxy.await_drained(site, release.app, step.drain_timeout)
     elif containers.exists(site, proxy_name(release.app)):
         proxy.switch(site, release.app, proxy.NOWHERE, 0)
+
+
+def _drain(step: Drain, site: Site) -> None:
+    if not proxy.await_drained(site, step.app, step.timeout):
+        site.stream.warning(
+            f"Connections to the old release are still open after {step.timeout:g} s; they are cut now.",
+            step=step.name,
+            host=site.host.name,
+        )
 
 
 def _monitor(step: Monitor, site: Site) -> None:
@@ -214,6 +225,7 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Start: _start,
     AwaitHealth: _await_health,
     Switch: _switch,
+    Drain: _drain,
     Monitor: _monitor,
     Commit: _commit,
     Prune: _prune,

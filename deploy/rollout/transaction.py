@@ -17,6 +17,7 @@ from deploy.rollout.journal import Journal
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse
 from deploy.rollout.site import Bench, Site
+from deploy.rollout.strategy import choose
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
 from deploy.values.facts import HostFacts
@@ -75,9 +76,10 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream) -> Result:
         facts = dict(zip(sites, (each[0] for each in looked), strict=True))
         found = dict(zip(sites, (each[1] for each in looked), strict=True))
         refuse(rollout.wanted, facts, found)
-        plan = make_plan(release, found, rollout.wishes)
+        ways = {host: choose(rollout.wanted.strategy, release, facts[host], found[host]) for host in sites}
+        plan = make_plan(release, found, ways, rollout.wishes)
         if not plan.changes and not _all_healthy(plan, sites):
-            plan = make_plan(release, found, replace(rollout.wishes, force=True))
+            plan = make_plan(release, found, ways, replace(rollout.wishes, force=True))
         journal = execute(plan, sites, bench)
     return _result(plan, rollout.inventory, journal, time.monotonic() - begun)
 

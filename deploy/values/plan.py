@@ -6,7 +6,8 @@ from typing import Literal
 from deploy.values.release import Release
 from deploy.values.steps import Serving, Step
 
-Strategy = Literal["recreate"]
+Strategy = Literal["start-first", "recreate"]
+"""Start the new one beside the old, or stop the old one first; the same steps in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,9 @@ class HostPlan:
 
     host: str
     was: Serving | None
-    strategy: Strategy = "recreate"
+    strategy: Strategy
+    why: str
+    """Why this strategy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,11 +181,29 @@ class Switch(Step):
     phase: ClassVar[str] = "switch"
     release: Release
     old: Serving | None
+    drain_timeout: float
+    """Seconds that the candidate's last requests get when the switch is undone."""
 
     @property
     def text(self) -> str:
         """What it is done to."""
         return f"the proxy to {self.release.tag}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drain(Step):
+    """Wait until the proxy's old workers have served their last request to the old container."""
+
+    name: ClassVar[str] = "drain"
+    phase: ClassVar[str] = "drain"
+    app: str
+    timeout: float
+    """Seconds; what is still open then is cut when the old container stops."""
+
+    @property
+    def text(self) -> str:
+        """What it is done to."""
+        return f"the old workers, {self.timeout:g} s at most"
 
 
 @dataclass(frozen=True, kw_only=True)

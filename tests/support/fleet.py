@@ -109,7 +109,11 @@ def host_facts(*containers: ContainerFacts, **changes: Any) -> HostFacts:
 def wishes(**changes: Any) -> Wishes:
     return replace(
         Wishes(
-            app_port=Published(port=8080), batch=Batch(count=1), keep_releases=3, proxy_made_from=MADE_FROM
+            app_port=Published(port=8080),
+            batch=Batch(count=1),
+            keep_releases=3,
+            drain_timeout=30,
+            proxy_made_from=MADE_FROM,
         ),
         **changes,
     )

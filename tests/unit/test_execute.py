@@ -75,7 +75,9 @@ def sites(*hosts: str, listener: Callable[[Event], None] | None = None) -> dict[
 
 def plan(*stages: Stage, hosts: tuple[str, ...] = ("h1",)) -> Plan:
     return Plan(
-        release=a_release(), hosts=tuple(HostPlan(host=host, was=None) for host in hosts), stages=stages
+        release=a_release(),
+        hosts=tuple(HostPlan(host=host, was=None, strategy="recreate", why="") for host in hosts),
+        stages=stages,
     )
 
 

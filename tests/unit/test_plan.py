@@ -2,16 +2,26 @@ from collections.abc import Mapping
 
 import pytest
 
+from deploy.rollout import plan as planning
 from deploy.rollout.found import Found, find
-from deploy.rollout.plan import make_plan
+from deploy.rollout.plan import Wishes
+from deploy.rollout.strategy import Way
 from deploy.values.facts import ContainerFacts
-from deploy.values.plan import Plan
+from deploy.values.plan import Plan, Strategy
+from deploy.values.release import Release
 from deploy.values.sizes import Batch
 from deploy.values.steps import Commit, Create, Discard, Prune, StartProxy, StopOld, Switch
 from tests.support.fleet import a_container, a_proxy, a_release, host_facts, wishes
 
 OLD = a_release("20260101000001-aaaa", tag="0.9-1234567", digest="sha256:" + "b" * 64)
 NEW = a_release("20260101000009-eeee")
+
+
+def make_plan(
+    release: Release, here: Mapping[str, Found], wish: Wishes, strategy: Strategy = "recreate"
+) -> Plan:
+    ways = {host: Way(strategy=strategy, why="asked") for host in here}
+    return planning.make_plan(release, here, ways, wish)
 
 
 def found(*containers: ContainerFacts, sends_to: str = "") -> Found:
@@ -52,6 +62,19 @@ def test_a_redeploy_recreates_behind_the_proxy_that_is_there() -> None:
         step for stage in plan.stages for step in stage.batches[0][0].steps if isinstance(step, StopOld)
     )
     assert (stop.old.tag, stop.old.alias, stop.old.running) == (OLD.tag, OLD.alias, True)
+
+
+def test_start_first_is_the_same_steps_in_another_order() -> None:
+    plan = make_plan(NEW, {"h1": serving()}, wishes(), "start-first")
+    assert names(plan, "h1") == ["pull", "create", "start", "health", "switch", "drain", "stop", "commit"]
+
+
+def test_draining_hosts_hold_up_no_start() -> None:
+    plan = make_plan(NEW, fleet(3), wishes(), "start-first")
+    order = [stage.name for stage in plan.stages]
+    assert order == ["pull", "prepare", "first", "next", "drain", "commit"]
+    (batch,) = plan.stages[4].batches
+    assert [work.host for work in batch] == ["h1", "h2", "h3"]
 
 
 def test_nothing_is_stopped_before_everything_is_pulled_and_created_everywhere() -> None:

@@ -14,9 +14,15 @@ from tests.support.fleet import a_container, a_proxy, a_release, host_facts
 LOGS = Mount(source="/srv/logs", target="/logs")
 
 
-def wanted(*, platform: str = "linux/amd64", **spec: Any) -> Wanted:
+def wanted(*, platform: str = "linux/amd64", strategy: str = "auto", **spec: Any) -> Wanted:
     release = a_release(spec=ContainerSpec(environment={}, port=8080, **spec))
-    return Wanted(release=release, platform=platform, app_port=Published(port=8080), user=(10001, 10001))
+    return Wanted(
+        release=release,
+        platform=platform,
+        app_port=Published(port=8080),
+        strategy=strategy,
+        user=(10001, 10001),
+    )
 
 
 def said(facts: HostFacts, wish: Wanted | None = None) -> str:
@@ -56,6 +62,16 @@ def test_limits_above_the_host() -> None:
     assert "MEMORY is 2048m, the host has 1024m" in said(host_facts(), wanted(memory=2**31))
     assert "Set CPUS to 2" in said(host_facts(), wanted(cpus=2.5))
     assert said(host_facts(), wanted(memory=2**30, cpus=2)) == ""
+
+
+@pytest.mark.fault(8)
+def test_start_first_without_the_memory_for_two_is_refused_with_the_figures() -> None:
+    here = host_facts(a_container(a_release()), a_proxy())
+    text = said(here, wanted(memory=700 * 2**20, strategy="start-first"))
+    assert "two at once may take 1469m, the host has 1024m" in text
+    assert "STRATEGY=recreate" in text
+    assert said(here, wanted(memory=700 * 2**20, strategy="auto")) == ""
+    assert said(here, wanted(memory=200 * 2**20, strategy="start-first")) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""How a host is replaced: start-first where it has the memory for two, else recreate. Pure."""
+
+from dataclasses import dataclass
+
+from deploy.rollout.found import Found
+from deploy.values.facts import HostFacts
+from deploy.values.plan import Strategy
+from deploy.values.release import Release
+
+CHANNELS = 3 * 23 * 2**20
+"""Bytes that the tool's own sessions take on a host: two of `docker system dial-stdio`, 23 MB each as
+measured, and the lock's with the proxy's second set of workers."""
+ASSUMED = 512 * 2**20
+"""Bytes that an application without MEMORY is taken to need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """The way a host is replaced, and why that one."""
+
+    strategy: Strategy
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The memory of a host against what two releases at once need; bytes."""
+
+    limits: int
+    """What both may grow to, with the tool's own."""
+    total: int
+    new: int
+    """What the new one may grow to, with the tool's own."""
+    available: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether both fit, also when each uses all that it may."""
+        return self.limits <= self.total and self.new <= self.available
+
+    def __str__(self) -> str:
+        if self.limits > self.total:
+            return f"two at once may take {_mib(self.limits)}, the host has {_mib(self.total)}"
+        if self.new > self.available:
+            return f"the new one may take {_mib(self.new)}, {_mib(self.available)} are available"
+        return f"two at once may take {_mib(self.limits)} of {_mib(self.total)}"
+
+
+def room(release: Release, facts: HostFacts, found: Found) -> Room:
+    """Compare what two releases at once need with what a host has.
+
+    The old one's limit is taken to be the new one's: containers in the list do not tell theirs.
+    """
+    need = release.spec.memory or ASSUMED
+    both = 2 * need if found.serving and found.serving.running else need
+    return Room(
+        limits=both + CHANNELS,
+        total=facts.memory_total,
+        new=need + CHANNELS,
+        available=facts.memory_available,
+    )
+
+
+def choose(wish: str, release: Release, facts: HostFacts, found: Found) -> Way:
+    """The way to replace on one host.
+
+    Args:
+        wish: STRATEGY: `auto`, `start-first` or `recreate`.
+        release: the new one.
+        facts: of the host.
+        found: its containers.
+    """
+    if wish == "recreate":
+        return Way(strategy="recreate", why="STRATEGY=recreate")
+    if found.serving is None or not found.serving.running:
+        return Way(strategy="start-first", why="nothing runs yet")
+    space = room(release, facts, found)
+    if wish == "start-first":
+        return Way(strategy="start-first", why="STRATEGY=start-first")
+    return Way(strategy="start-first" if space.enough else "recreate", why=str(space))
+
+
+def _mib(size: int) -> str:
+    return f"{size // 2**20}m"
