@@ -5,7 +5,88 @@ from invoke import Collection
 from deploy.command import Run, changes, option, reads
 
 PROFILE = "Settings to use: .env.PROFILE over .env."
+BUILD = "A build file to deploy as it is, instead of building."
+FORCE = "Build even when nothing has changed."
+TAG = "The tag to give instead of the computed one."
 JSON = "Print JSON."
+
+
+@changes(help={"profile": PROFILE, "force": FORCE})
+def jar(run: Run, profile: str = "dev", force: bool = False) -> None:
+    """Fetch the source and build its Spring Boot jar."""
+    from deploy import pipeline
+
+    run.show(pipeline.jar(run, run.settings(profile), force=force))
+
+
+@changes(help={"profile": PROFILE})
+def image(run: Run, profile: str = "dev") -> None:
+    """Build the image, a layer for each part of the jar."""
+    from deploy import pipeline
+
+    run.show(pipeline.image(run, run.settings(profile)))
+
+
+@changes(help={"profile": PROFILE, "tag": TAG}, name="tag")
+def tag_(run: Run, profile: str = "dev", tag: str = "") -> None:
+    """Give the image its tag: version, commit, build number."""
+    from deploy import pipeline
+
+    run.show(pipeline.tag(run, run.settings(profile), given=tag))
+
+
+@changes(help={"profile": PROFILE})
+def push(run: Run, profile: str = "dev") -> None:
+    """Push the image; see the registry has all of it."""
+    from deploy import pipeline
+
+    run.show(pipeline.push(run, run.settings(profile)))
+
+
+@changes(help={"profile": PROFILE, "force": FORCE, "tag": TAG})
+def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") -> None:
+    """Make the jar, the image and the tag, and push them."""
+    from deploy import pipeline
+
+    run.show(pipeline.build(run, run.settings(profile), force=force, tag=tag))
+
+
+@changes(
+    help={
+        "profile": PROFILE,
+        "build": BUILD,
+        "force": "Build and replace even when nothing has changed.",
+        "tag": TAG,
+    }
+)
+def deploy(run: Run, profile: str = "dev", build: str = "", force: bool = False, tag: str = "") -> None:
+    """Build, push and roll out; or put every host back."""
+    from deploy import pipeline
+
+    run.show(pipeline.deploy(run, run.settings(profile), build_file=build, force=force, tag=tag))
+
+
+@reads(help={"profile": PROFILE, "json": JSON})
+def status(run: Run, profile: str = "dev", json: bool = False) -> None:
+    """Show what runs on each host, since when, and its health."""
+    from deploy import pipeline
+
+    run.table(pipeline.status(run, run.settings(profile)), json=json)
+
+
+@reads(
+    help={
+        "profile": PROFILE,
+        "host": "Only this host, by its name in `status`.",
+        "lines": "How many of the last lines.",
+        "json": JSON,
+    }
+)
+def logs(run: Run, profile: str = "dev", host: str = "", lines: str = "100", json: bool = False) -> None:
+    """Show the application's log of each host."""
+    from deploy import pipeline
+
+    pipeline.logs(run, run.settings(profile), host=host, lines=lines, json=json)
 
 
 @reads(help={"profile": PROFILE, "json": JSON})
@@ -20,17 +101,18 @@ def config(run: Run, profile: str = "dev", json: bool = False) -> None:
 
 @changes()
 def test(run: Run) -> None:
-    """Check this repository: lint, types, unit, integration, end to end."""
+    """Run every check of this repository."""
     from deploy.checks import check
 
     check(run.root)
 
 
 @changes(
-    help={"profile": PROFILE, "hosts": "How many hosts, kept until SANDBOX_HOSTS changes.", "json": JSON}
+    name="up",
+    help={"profile": PROFILE, "hosts": "How many hosts, kept until SANDBOX_HOSTS changes.", "json": JSON},
 )
-def up(run: Run, profile: str = "dev", hosts: str = "", json: bool = False) -> None:
-    """Bring the sandbox up: a registry and hosts in containers of this machine."""
+def sandbox_up(run: Run, profile: str = "dev", hosts: str = "", json: bool = False) -> None:
+    """Bring up a registry and hosts in containers."""
     from deploy.sandbox import life
     from deploy.values.sizes import whole_number
 
@@ -40,22 +122,21 @@ def up(run: Run, profile: str = "dev", hosts: str = "", json: bool = False) -> N
     run.table(life.status(run.root, stream=run.stream), json=json)
 
 
-@reads(help={"json": JSON})
-def status(run: Run, json: bool = False) -> None:
-    """Show the state of the sandbox's parts and where they are reached."""
+@reads(name="status", help={"json": JSON})
+def sandbox_status(run: Run, json: bool = False) -> None:
+    """Show the sandbox's parts, and where they are."""
     from deploy.sandbox import life
 
     run.table(life.status(run.root, stream=run.stream), json=json)
 
 
-@changes(help={"images": "Remove the images that were built for sandboxes too."})
-def down(run: Run, images: bool = False) -> None:
-    """Remove every trace of the sandbox: containers, networks, volumes, keys."""
+@changes(name="down", help={"images": "Remove the images that were built for sandboxes too."})
+def sandbox_down(run: Run, images: bool = False) -> None:
+    """Remove every trace of the sandbox."""
     from deploy.sandbox import life
 
     life.down(run.root, stream=run.stream, images_too=images)
 
 
-namespace = Collection(config, test)
-sandbox = Collection("sandbox", up, status, down)
-namespace.add_collection(sandbox)
+namespace = Collection(jar, image, tag_, push, build, deploy, status, logs, config, test)
+namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

@@ -120,8 +120,8 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
             host=site.host.name,
             step="switch",
         )
-    # Not by a signal from the engine: `docker kill` of any signal marks a container as stopped by hand, and it
-    # would neither survive a crash nor come back after a reboot.
+    # Not by a signal from the engine: `docker kill`, of any signal, marks a container as stopped by hand, and
+    # it would neither survive a crash nor come back after a reboot.
     _exec(site, name, ["nginx", "-s", "reload"])
     _await_in_use(site, name, alias)
 

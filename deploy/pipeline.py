@@ -1,0 +1,198 @@
+"""The road from source to the hosts, as the tasks walk it: one function a task, each in its words."""
+
+import getpass
+import json as jsons
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.command import Run
+from deploy.output.summary import summary
+from deploy.values.build import Build
+from deploy.values.errors import BuildError, InputError
+from deploy.values.settings import Settings
+
+
+def jar(run: Run, settings: Settings, *, force: bool) -> str:
+    """Fetch the source and build the jar."""
+    build = _jar(run, settings, force=force)
+    _write(run, build)
+    return f"{build.jar.path} ({build.jar.size / 1e6:.1f} MB, Spring Boot {build.jar.boot_version})"
+
+
+def image(run: Run, settings: Settings) -> str:
+    """Build the image of the jar at hand."""
+    build = _image(run, _ready(run, settings), _read(run, settings))
+    _write(run, build)
+    return _image_line(build)
+
+
+def tag(run: Run, settings: Settings, *, given: str) -> str:
+    """Tag the image at hand."""
+    build = _tag(run, _read(run, settings), given=given)
+    _write(run, build)
+    return build.tag
+
+
+def push(run: Run, settings: Settings) -> str:
+    """Push the image at hand."""
+    build = _push(run, _ready(run, settings), _read(run, settings))
+    _write(run, build)
+    return _pushed_line(build)
+
+
+def build(run: Run, settings: Settings, *, force: bool, tag: str) -> str:
+    """Jar, image, tag and push, one after the other."""
+    return _pushed_line(_build(run, settings, _ready(run, settings), force=force, given=tag))
+
+
+def deploy(run: Run, settings: Settings, *, build_file: str, force: bool, tag: str) -> str:
+    """Everything, or only the rollout of a build that was made before."""
+    from deploy.build_file import read
+
+    ready = _ready(run, settings)
+    made = read(Path(build_file)) if build_file else _build(run, settings, ready, force=force, given=tag)
+    return _roll_out(run, ready, made, force=force)
+
+
+def status(run: Run, settings: Settings) -> Sequence[dict[str, object]]:
+    """One row a host."""
+    from deploy.rollout.status import status as ask
+
+    ready = _ready(run, settings)
+    return ask(ready.app_name, ready.inventory())
+
+
+def logs(run: Run, settings: Settings, *, host: str, lines: str, json: bool) -> None:
+    """Print the application's log."""
+    from deploy.rollout.status import Line
+    from deploy.rollout.status import logs as ask
+
+    if not (lines.isascii() and lines.isdigit()):
+        raise InputError(f"--lines={lines} is not a number.", advice="Write --lines=100.")
+
+    def tell(line: Line) -> None:
+        run.show(jsons.dumps(asdict(line)) if json else f"{line.host} {line.stamp} {line.text}")
+
+    ready = _ready(run, settings)
+    ask(ready.app_name, ready.inventory(), host=host, lines=int(lines), tell=tell)
+
+
+def _ready(run: Run, settings: Settings) -> Settings:
+    """The settings with the sandbox's addresses in them, when they ask for it; it is brought up first."""
+    if settings.registry != "sandbox" and not settings.hosts_sandbox:
+        return settings
+    from deploy.sandbox.life import up
+
+    return up(settings, run.root, hosts=settings.sandbox_hosts, stream=run.stream).apply(settings)
+
+
+def _build(run: Run, settings: Settings, ready: Settings, *, force: bool, given: str) -> Build:
+    made = _jar(run, settings, force=force)
+    _write(run, made)
+    made = _tag(run, _image(run, ready, made), given=given)
+    _write(run, made)
+    made = _push(run, ready, made)
+    _write(run, made)
+    return made
+
+
+def _jar(run: Run, settings: Settings, *, force: bool) -> Build:
+    from deploy.artifact.jar import build_jar
+
+    if settings.registry == "sandbox":
+        from deploy.setup.machine import ensure_jdk
+
+        ensure_jdk(run.stream, settings.setup)
+    return build_jar(settings, run.root, force=force, stream=run.stream)
+
+
+def _image(run: Run, ready: Settings, build: Build) -> Build:
+    from deploy.artifact.image import build_image
+    from deploy.engine import local
+
+    return build_image(build, ready, run.root, local(run.stream), run.stream)
+
+
+def _tag(run: Run, build: Build, *, given: str) -> Build:
+    from deploy.artifact.tag import compute_tag
+
+    tag = compute_tag(build, run.environ.get("BUILD_NUMBER", ""), given)
+    return build.model_copy(update={"tag": tag, "tag_given": bool(given), "pushed": None})
+
+
+def _push(run: Run, ready: Settings, build: Build) -> Build:
+    from deploy.artifact.push import push as push_image
+    from deploy.engine import local
+
+    return push_image(build, ready, local(run.stream), run.stream)
+
+
+def _roll_out(run: Run, ready: Settings, build: Build, *, force: bool) -> str:
+    from deploy.rollout.order import order
+    from deploy.rollout.site import Bench
+    from deploy.rollout.transaction import roll_out
+
+    now = datetime.now(UTC)
+    rollout = order(
+        build,
+        ready,
+        info=_engine_info(run),
+        now=now,
+        deployed_by=f"{getpass.getuser()}@{socket.gethostname()}",
+        force=force,
+    )
+    result = roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream)
+    return summary(result)
+
+
+def _engine_info(run: Run) -> Mapping[str, Any] | None:
+    """What this machine's engine says of itself; a rollout of a build that is pushed needs none."""
+    from deploy.engine import EngineError, local
+
+    try:
+        info: Mapping[str, Any] = local(run.stream).info()
+    except EngineError:
+        return None
+    return info
+
+
+def _read(run: Run, settings: Settings) -> Build:
+    """The build at hand, which must be of this application and of the source as it lies."""
+    from deploy.artifact.source import look
+    from deploy.build_file import PATH, read
+
+    build = read(run.root / PATH)
+    if build.app != settings.app_name:
+        raise InputError(
+            f"{PATH} is of {build.app}, the settings are of {settings.app_name}.",
+            advice="Run `invoke jar` with this profile first.",
+        )
+    if look(settings, run.root).content_hash != build.source.content_hash:
+        raise InputError(
+            f"The source has changed since {PATH} was written.",
+            advice="Run `invoke jar` again, then what follows it.",
+        )
+    return build
+
+
+def _write(run: Run, build: Build) -> None:
+    from deploy.build_file import PATH, write
+
+    write(run.root / PATH, build)
+
+
+def _image_line(build: Build) -> str:
+    if build.image is None:
+        raise BuildError("The image was not built.")
+    return f"{build.image.id} for {build.image.platform}"
+
+
+def _pushed_line(build: Build) -> str:
+    if build.pushed is None:
+        raise BuildError("The image was not pushed.")
+    pushed = build.pushed
+    return f"{pushed.registry}/{pushed.repository}:{pushed.tag}@{pushed.digest}"
