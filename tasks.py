@@ -60,7 +60,7 @@ def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") ->
     }
 )
 def deploy(run: Run, profile: str = "dev", build: str = "", force: bool = False, tag: str = "") -> None:
-    """Build, push and roll out; or put every host back."""
+    """Release to every host, or put every host back."""
     from deploy import pipeline
 
     run.show(pipeline.deploy(run, run.settings(profile), build_file=build, force=force, tag=tag))
