@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.docker import available
 
-pytest_plugins = ["tests.support.leak_guard", "tests.support.registry"]
+pytest_plugins = ["tests.support.leak_guard", "tests.support.registry", "tests.support.sandbox"]
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ class Sandbox:
         update: dict[str, object] = {}
         if settings.registry == SANDBOX:
             update |= {"registry": self.registry, "registry_for_hosts": REGISTRY_FOR_HOSTS}
+            # It has no users; nobody's password is sent to it.
+            update |= {"registry_user": None, "registry_password": None, "registry_ca": None}
         if settings.hosts_sandbox:
             update |= {
                 "hosts": self.hosts,
@@ -48,7 +50,7 @@ class Sandbox:
         for key, stand_in in (("base_image", self.base_image), ("proxy_image", self.proxy_image)):
             if stand_in and is_default(settings, key):
                 update[key] = stand_in
-        origins = {**settings.origins, **{key.upper(): SANDBOX for key in update}}
+        origins = {**settings.origins, **{key.upper(): SANDBOX for key, value in update.items() if value}}
         return settings.model_copy(update={**update, "origins": origins})
 
 
