@@ -46,6 +46,7 @@ def inspected(document: Mapping[str, Any]) -> ContainerFacts:
     host_config = document.get("HostConfig") or {}
     policy = (host_config.get("RestartPolicy") or {}).get("Name") or "no"
     never_ran = str(state.get("StartedAt", _NEVER)).startswith(_NEVER)
+    runs = state.get("Running") and not state.get("Restarting")
     return ContainerFacts(
         id=str(document["Id"]),
         name=str(document["Name"]).removeprefix("/"),
@@ -56,7 +57,7 @@ def inspected(document: Mapping[str, Any]) -> ContainerFacts:
         addresses=_addresses(document),
         published=_published(document),
         created_at=seconds(str(document.get("Created", ""))),
-        exit_code=None if state.get("Running") or never_ran else int(state.get("ExitCode", 0)),
+        exit_code=None if runs or never_ran else int(state.get("ExitCode", 0)),
         health=_health((state.get("Health") or {}).get("Status", "none")),
         inspected=True,
         restart_policy=str(policy),

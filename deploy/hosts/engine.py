@@ -24,7 +24,12 @@ from deploy.hosts.pool import Adapter
 from deploy.values.errors import HostError
 
 CHANNELS = 2
-_LIBRARY_ERRORS = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
+_LIBRARY_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+)
 
 
 def through(connection: Connection, *, timeout: float = 60) -> docker.DockerClient:

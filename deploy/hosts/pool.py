@@ -100,7 +100,7 @@ class Pool(HTTPConnectionPool):
                 # Without an end, a stream that somebody forgot to close would be a wait for ever.
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     raise HostError("All channels to Docker are busy.", host=self._ssh.host.name)
-            conn = next((conn for conn in self._free if conn.is_connected), self._free[0])
+            conn = max(self._free, key=lambda conn: (conn.is_connected, conn.sock is not None))
             self._free.remove(conn)
             self._lent.add(conn)
         if not conn.is_connected and conn.sock is not None:

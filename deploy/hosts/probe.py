@@ -59,9 +59,7 @@ def gather(
             why=result.err.strip() or f"the script ended with {result.code}",
             host=connection.host.name,
         )
-    seen = readings.parse(result.out)
-    if "flock" not in seen.tools:
-        raise missing_tool(connection, "flock", "util-linux")
+    seen = _read(connection, result.out)
     memory = readings.memory(seen)
     return HostFacts(
         host=connection.host,
@@ -90,6 +88,22 @@ def gather(
         log=seen.log,
         containers=_containers(client, app_name, ports),
     )
+
+
+def _read(connection: Connection, text: str) -> readings.Readings:
+    try:
+        seen = readings.parse(text)
+    except ValueError as error:
+        raise HostError(
+            "The host's facts make no sense.",
+            why=f"{error}; they begin with {text[:80]!r}",
+            advice="See that its tools (stat, df, id, find) are the usual ones.",
+            host=connection.host.name,
+        ) from error
+    for tool, package in (("flock", "util-linux"), ("find", "findutils")):
+        if tool not in seen.tools:
+            raise missing_tool(connection, tool, package)
+    return seen
 
 
 def missing_tool(connection: Connection, tool: str, package: str) -> HostError:

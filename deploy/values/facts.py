@@ -44,7 +44,7 @@ class ContainerFacts:
     created_at: float = 0.0
     """Seconds since the epoch, by the host's clock."""
     exit_code: int | None = None
-    """None while it runs, or before it ever ran."""
+    """How its process ended last; None while it runs, or before it ever ran."""
     health: Health = "none"
 
     inspected: bool = False
