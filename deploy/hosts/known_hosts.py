@@ -5,7 +5,6 @@ prefers only the first pinned type; so keys are judged here.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -92,7 +91,7 @@ def _entry(line: str, file: str, number: int) -> Entry | None:
     names, key_type, key = fields[:3]
     try:
         base64.b64decode(key, validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     return Entry(
         names=tuple(names.split(",")), key_type=key_type, key=key, marker=marker, file=file, line=number
