@@ -1,7 +1,7 @@
 """What `deploy` says at its end."""
 
 from deploy.output.report import table
-from deploy.rollout.transaction import Result
+from deploy.values.result import Result
 
 PHASES = ("pull", "proxy", "prepare", "stop", "start", "health", "switch", "monitor", "drain", "commit")
 

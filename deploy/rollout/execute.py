@@ -85,7 +85,7 @@ def _raise_first(futures: Sequence["Future[None]"]) -> None:
 def _run_work(work: Work, site: Site, journal: Journal) -> None:
     for step in work.steps:
         site.pause(0)
-        site.lock.check()
+        site.check_lock()
         with site.stream.step(step.name, step.text, host=work.host), journal.step(work.host, step):
             _translated(step, site)
 

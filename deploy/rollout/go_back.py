@@ -97,7 +97,7 @@ def _undo(attempt: Attempt, batch: Begun, host: str) -> None:
     first: Exception | None = None
     for step in reversed(batch[host]):
         try:
-            site.lock.check()
+            site.check_lock()
             steps.undo(step, site)
         except (Failure, *steps.EXPECTED) as error:
             site.stream.warning(f"Undoing {step.name}: {steps.explain(error)}", step="undo", host=host)

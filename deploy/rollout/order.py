@@ -10,7 +10,7 @@ from deploy.rollout.plan import Wishes
 from deploy.rollout.proxy import made_from
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
-from deploy.rollout.transaction import Rollout
+from deploy.rollout.survey import Rollout
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import BuildError, InputError
 from deploy.values.settings import Settings

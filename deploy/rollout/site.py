@@ -29,7 +29,8 @@ class Site:
     host: Host
     connection: Connection
     client: DockerClient
-    lock: Lock
+    lock: Lock | None
+    """None where nothing will be changed."""
     stream: Stream
     registry_auth: Mapping[str, str] | None = field(default=None, repr=False)
     """Travels with each pull, as the Docker SDK's `auth_config`; rests nowhere."""
@@ -39,6 +40,16 @@ class Site:
     def api(self) -> Any:
         """The Engine API: the SDK's low-level client, whose published types leave out half of it."""
         return self.client.api
+
+    def check_lock(self) -> None:
+        """Make sure that changing something is still ours alone to do.
+
+        Raises:
+            LockLost: it is not known to be.
+        """
+        if self.lock is None:
+            raise AssertionError(f"{self.host.name} was reached for reading only")
+        self.lock.check()
 
     def pause(self, seconds: float) -> None:
         """Wait, or stop waiting at once when the rollout is cancelled.

@@ -1,0 +1,91 @@
+"""What every host says before anything changes, and the plan that follows from it; changes nothing itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from deploy.hosts.fleet import on_each
+from deploy.hosts.probe import gather
+from deploy.rollout import proxy, steps
+from deploy.rollout.found import Found, find
+from deploy.rollout.plan import Wishes, make_plan
+from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.site import Site
+from deploy.rollout.strategy import choose
+from deploy.values.errors import Failure
+from deploy.values.events import Stream
+from deploy.values.facts import HostFacts
+from deploy.values.inventory import Inventory
+from deploy.values.plan import Plan
+from deploy.values.release import proxy_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """What is to be rolled out, where, and how."""
+
+    wanted: Wanted
+    wishes: Wishes
+    inventory: Inventory
+    registry_auth: Mapping[str, str] | None
+    """As the Docker SDK's `auth_config`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """A fleet as it was found, and what a rollout would do there."""
+
+    facts: Mapping[str, HostFacts]
+    found: Mapping[str, Found]
+    plan: Plan
+
+
+def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Survey:
+    """Ask every host, refuse what would fail, and plan.
+
+    Raises:
+        HostError: a host does not answer, or the rollout would fail there.
+    """
+    release = rollout.wanted.release
+    with stream.step("facts", "of every host"):
+        looked = on_each(list(sites.values()), lambda site: _look(site, rollout))
+    facts = dict(zip(sites, (each[0] for each in looked), strict=True))
+    found = dict(zip(sites, (each[1] for each in looked), strict=True))
+    refuse(rollout.wanted, facts, found)
+    ways = {host: choose(rollout.wanted.strategy, release, facts[host], found[host]) for host in sites}
+    plan = make_plan(release, found, ways, rollout.wishes)
+    if not plan.changes and not _all_healthy(plan, sites):
+        plan = make_plan(release, found, ways, replace(rollout.wishes, force=True))
+    return Survey(facts=facts, found=found, plan=plan)
+
+
+def _look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
+    """The facts of a host, and what its containers say; with the alias that its proxy really sends to."""
+    release = rollout.wanted.release
+    user, group = rollout.wanted.user or (None, None)
+    facts = gather(
+        site.connection,
+        site.client,
+        app_name=release.app,
+        ports=[rollout.wanted.app_port.port],
+        mounts=release.spec.mounts,
+        log_file=release.spec.log_file,
+        uid=user,
+        gid=group,
+    )
+    name = proxy_name(release.app)
+    runs = any(item.name == name and item.state == "running" for item in facts.containers)
+    sends_to = proxy.alias_of(site.connection, proxy.inspect(site, name)) if runs else ""
+    return facts, find(facts, app=release.app, profile=release.profile, sends_to=sends_to)
+
+
+def _all_healthy(plan: Plan, sites: Mapping[str, Site]) -> bool:
+    """Whether what serves, and would not be replaced, is really healthy."""
+    was = {host.host: host.was for host in plan.hosts}
+    try:
+        on_each(
+            list(sites.values()),
+            lambda site: steps.back_in_service(site, plan.release.app, was[site.host.name]),
+        )
+    except Failure:
+        return False
+    return True
