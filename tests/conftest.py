@@ -7,7 +7,12 @@ import pytest
 
 from tests.support.docker import available
 
-pytest_plugins = ["tests.support.leak_guard", "tests.support.registry", "tests.support.sandbox"]
+pytest_plugins = [
+    "tests.support.leak_guard",
+    "tests.support.registry",
+    "tests.support.sandbox",
+    "tests.support.applications",
+]
 
 
 @pytest.fixture(scope="session")
