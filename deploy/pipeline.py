@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from deploy.command import Run
-from deploy.output.summary import summary
 from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError
 from deploy.values.settings import Settings
@@ -132,6 +131,7 @@ def _push(run: Run, ready: Settings, build: Build) -> Build:
 
 
 def _roll_out(run: Run, ready: Settings, build: Build, *, force: bool) -> str:
+    from deploy.output.summary import summary
     from deploy.rollout.order import order
     from deploy.rollout.site import Bench
     from deploy.rollout.transaction import roll_out

@@ -105,8 +105,12 @@ def _problems_of(setting: Setting, error: ValueError) -> Iterator[Problem]:
 def _missing(given: Given, home: str) -> Iterator[Problem]:
     for key in _REQUIRED:
         if key not in given.keys:
-            text = f"required, write {key}={known_keys()[key].example}"
-            yield Problem(origin=home, key=key, text=text)
+            yield Problem(origin=home, key=key, text=f"required, {_write(key)}")
+
+
+def _write(key: str) -> str:
+    """What to write, with the first entry of an example that is a list."""
+    return f"write {key}={known_keys()[key].example.partition(',')[0]}"
 
 
 def _blame(found: Mapping[str, Setting], key: str, text: str, home: str) -> Problem:

@@ -67,6 +67,26 @@ def test_a_later_layer_wins_and_every_setting_knows_its_place(tmp_path: Path) ->
     }
 
 
+@given(layers=st.sets(st.sampled_from([".env", ".env.dev", ".env.dev.local", "environment"])))
+@settings(max_examples=16, deadline=None)
+def test_the_last_layer_that_says_something_wins(
+    tmp_path_factory: pytest.TempPathFactory, layers: set[str]
+) -> None:
+    order = [".env", ".env.dev", ".env.dev.local", "environment"]
+    memory = {layer: f"{number}00m" for number, layer in enumerate(order, start=1) if layer in layers}
+    files = {name: LEAST if name == ".env.dev" else "" for name in order[:3]}
+    files = {
+        name: f"MEMORY={memory[name]}\n{text}" if name in memory else text for name, text in files.items()
+    }
+    environ = {"JARSHIP_MEMORY": memory["environment"]} if "environment" in memory else {}
+
+    result = loaded(tmp_path_factory.mktemp("layers"), files, environ)
+
+    last = max(layers, key=order.index, default="default")
+    assert result.origins["MEMORY"].partition(":")[0] == last
+    assert result.memory == (int(memory[last][:-1]) * 1024**2 if layers else None)
+
+
 def test_paths_of_files_become_absolute(tmp_path: Path) -> None:
     keys = "SSH_KEY=~/.ssh/id\nSSH_KNOWN_HOSTS=hosts\nREGISTRY_CA=/etc/ca.crt\n"
     result = loaded(tmp_path, {".env.dev": LEAST + keys}, {"HOME": "/home/me"})
