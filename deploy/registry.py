@@ -57,9 +57,13 @@ class Registry:
         self._host = "registry-1.docker.io" if address in ("docker.io", "index.docker.io") else address
         self._insecure = insecure and not ca
         self._timeout = (connect_seconds, read_seconds)
-        self._session = _session(self._tls(ca))
+        self._ca = ca
+        self._session = requests.Session()
+        # No ~/.netrc and no REQUESTS_CA_BUNDLE: credentials and trust are those of the settings.
+        self._session.trust_env = False
+        self._session.mount("http://", _Adapter())
         self._scheme_lock = threading.Lock()
-        self._scheme = "" if self._insecure else "https"
+        self._scheme = ""
         self._answers = registry_auth.Answers(login, self._fetch_token)
 
     def ping(self) -> None:
@@ -235,7 +239,10 @@ class Registry:
     def _base(self) -> str:
         with self._scheme_lock:
             if not self._scheme:
-                self._scheme = self._find_scheme()
+                self._scheme = self._find_scheme() if self._insecure else "https"
+                if self._scheme == "https":
+                    # Only now: reading the system's authorities takes 40 ms.
+                    self._session.mount("https://", _Adapter(self._tls()))
             return f"{self._scheme}://{self._host}"
 
     def _find_scheme(self) -> str:
@@ -271,16 +278,19 @@ class Registry:
             raise self._failure(f"sent something else than a JSON object for {name}", "")
         return content
 
-    def _tls(self, ca: str | None) -> ssl.SSLContext:
-        """The system's authorities, as Docker uses them, and `ca`."""
+    def _tls(self) -> ssl.SSLContext:
+        """The system's authorities, as Docker uses them, and REGISTRY_CA's."""
         context = ssl.create_default_context()
-        if ca:
-            try:
-                context.load_verify_locations(cafile=ca)
-            except (OSError, ssl.SSLError) as error:
-                raise self._failure(
-                    "cannot be asked: REGISTRY_CA is not a file of certificates", f"{ca}: {error}"
-                ) from error
+        try:
+            if self._ca:
+                context.load_verify_locations(cafile=self._ca)
+        except (OSError, ssl.SSLError) as error:
+            raise BuildError(
+                f"REGISTRY_CA={self._ca} is not a file of certificates.",
+                why=str(error),
+                advice="Give it the certificate of the authority that signed the registry's, as PEM.",
+                step="registry",
+            ) from error
         return context
 
     def _failure(self, what: str, why: str) -> BuildError:
@@ -293,14 +303,14 @@ class Registry:
         )
 
 
-class _Tls(HTTPAdapter):
-    """An adapter that trusts what the context trusts."""
+class _Adapter(HTTPAdapter):
+    """Connections that trust what the context trusts, kept for several threads."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self._context = context
         # A restarted registry or a proxy before it: worth one more try, unlike a wait that ran out.
         retries = Retry(
-            total=2, connect=0, read=False, status=2, status_forcelist=(502, 503, 504),
+            total=2, connect=0, other=0, read=False, status=2, status_forcelist=(502, 503, 504),
             backoff_factor=0.3, raise_on_status=False,
         )  # fmt: skip
         super().__init__(max_retries=retries, pool_maxsize=16)
@@ -310,16 +320,6 @@ class _Tls(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         return super().proxy_manager_for(*args, **kwargs, ssl_context=self._context)
-
-
-def _session(context: ssl.SSLContext) -> requests.Session:
-    session = requests.Session()
-    # No ~/.netrc and no REQUESTS_CA_BUNDLE: credentials and trust are those of the settings.
-    session.trust_env = False
-    adapter = _Tls(context)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def _words(response: requests.Response) -> str:
