@@ -174,10 +174,10 @@ def test_no_variable_is_expanded() -> None:
 
 @pytest.mark.input(18)
 def test_a_file_that_is_too_large_is_not_read() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     assert problems(b"A=" + b" " * LIMIT) == [".env.dev: larger than 256 KiB, which no settings file is"]
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_a_file_that_is_too_large_is_not_read() -> None:
     ],
 )
 def test_no_file_takes_long(content: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     read((content * (LIMIT // len(content)))[:LIMIT])
 
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_a_file_of_errors_is_left_after_a_hundred() -> None:
