@@ -121,7 +121,7 @@ def _project(settings: Settings, root: Path, stream: Stream, lock: int) -> _Proj
 
 
 def _build(project: _Project, tree: Tree, record: _Record | None) -> tuple[Tree, Jar]:
-    """Build, and find the jar; the tree is the one that the next run will find if nothing changes."""
+    """Build, and find the jar; the tree is the one that the next steps will find."""
     inputs = project.inputs(tree)
     pattern = project.settings.jar
     with project.stream.step(STEP, f"Build the jar: {project.command.shown}"):
@@ -134,8 +134,8 @@ def _build(project: _Project, tree: Tree, record: _Record | None) -> tuple[Tree,
         if before.get(path) == results.stamp(path):
             project.stream.note(f"The build left {path.name} as it was: up to date", step=STEP)
         jar = _describe(project.root, path, content)
-        tree = _with_leftovers(project, tree)
-        kept = _Record(inputs=inputs.model_copy(update={"content_hash": tree.content_hash}), jar=jar)
+        tree, content_hash = _after(project, tree)
+        kept = _Record(inputs=inputs.model_copy(update={"content_hash": content_hash}), jar=jar)
         write_atomically(project.root / _RECORD, kept.model_dump_json(indent=2) + "\n")
     return tree, jar
 
@@ -172,23 +172,25 @@ def _run(project: _Project) -> None:
         )
 
 
-def _with_leftovers(project: _Project, before: Tree) -> Tree:
-    """The source after the build: new files that git does not ignore belong to it from now on.
+def _after(project: _Project, before: Tree) -> tuple[Tree, str]:
+    """The source as the build left it, and the content hash that the next call is to compare with.
 
-    They are the build's own, and would else make every next step see another source than the jar's. Where
-    anything that was there has changed, by the build or by somebody meanwhile, the jar is not of what lies
-    there now, and the tree of before stays.
+    Builds leave files that git does not ignore, and rewrite tracked ones, such as a package-lock.json: the
+    next steps must find the source that is recorded. Whether it was the build that changed a file, or
+    somebody meanwhile, cannot be told: then the next call builds again.
     """
     after = source.read_source(project.settings, project.root).fingerprints
     old = before.fingerprints
+    tree = Tree(fingerprints=after, commit=before.commit, dirty=before.dirty)
     if changed := [name for name, fingerprint in old.items() if after.get(name) != fingerprint]:
-        project.stream.warning(
-            f"Changed while the jar was built: {_some(changed)}. The jar may not hold that.", step=STEP
+        told = (
+            f"Changed while the jar was built: {_some(changed)}. What was not the build's may not be in it."
         )
-        return before
+        project.stream.warning(told, step=STEP)
+        return tree, before.content_hash
     if new := [name for name in after if name not in old]:
         project.stream.warning(f"The build left files that git does not ignore: {_some(new)}", step=STEP)
-    return Tree(fingerprints=after, commit=before.commit, dirty=before.dirty)
+    return tree, tree.content_hash
 
 
 def _some(names: list[str]) -> str:

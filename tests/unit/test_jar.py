@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.artifact.jar import LOG, build_jar
+from deploy.artifact.source import look
 from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError, Interrupted
 from deploy.values.events import Event, Stream
@@ -264,11 +265,12 @@ class TestLeftBehind:
         assert project.build(build_command=command) == first
         assert not project.was_built
 
-    def test_changed_ones_do(self, project: Project) -> None:
+    def test_changed_ones_do_and_the_next_steps_find_them(self, project: Project) -> None:
         command = "sh ./mvnw && date +%N >> src/App.java"
 
-        project.build(build_command=command)
+        build = project.build(build_command=command)
         assert "Changed while the jar was built: src/App.java" in project.told("warning")[0]
+        assert look(make_settings(app_source="app"), project.root) == build.source
 
         project.build(build_command=command)
         assert project.was_built
