@@ -59,6 +59,13 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def fresh(session: nox.Session) -> None:
+    """The first command on a bare machine: a container with Debian, Python, git and this project cloned."""
+    _install(session)
+    session.run("python", "-m", "tests.fresh", interrupt_timeout=120)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """What is known against the locked requirements; apart from the rest, since it changes without us."""
     session.install("pip-audit ~= 2.10", env=_like_pip())

@@ -86,7 +86,7 @@ def _ready(run: Run, settings: Settings) -> Settings:
         return settings
     from deploy.sandbox.life import up
 
-    return up(settings, run.root, hosts=settings.sandbox_hosts, stream=run.stream).apply(settings)
+    return up(settings, run.root, stream=run.stream).apply(settings)
 
 
 def _build(run: Run, settings: Settings, ready: Settings, *, force: bool, given: str) -> Build:

@@ -182,7 +182,8 @@ def build(client: docker.DockerClient, name: Name, base: str, image: str, stream
         )
         for line in _output(events):
             lines.append(line)
-            stream.output(line, step=step)
+            if line.startswith("Step "):
+                stream.progress(line, step=step)
         if image not in _tags(client):
             raise BuildError(f"Building the sandbox's {name} image failed.", details=lines[-20:])
 

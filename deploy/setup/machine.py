@@ -16,6 +16,8 @@ from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
 
 ENGINE_PACKAGES = ("docker.io", "iptables", "ca-certificates")
+ENGINE_CLI_PACKAGES = ("docker-cli", "docker.io")
+"""The command line is a package of its own since Debian 13."""
 ENGINE_LOG = Path("/var/log/jarship-dockerd.log")
 ENGINE_DEADLINE = 60
 """Seconds that a starting dockerd may take to answer."""
@@ -121,7 +123,14 @@ def _javac_version(command: str | Path) -> int:
 def _provide_engine(stream: Stream, setup: Setup, environ: Mapping[str, str]) -> None:
     if packages.find("dockerd") is None:
         need = "A Docker Engine is needed, and there is none here"
-        packages.install(stream, ENGINE_PACKAGES, setup=setup, need=need, then=_typed_after_installing())
+        packages.install(
+            stream,
+            ENGINE_PACKAGES,
+            setup=setup,
+            need=need,
+            first_of=ENGINE_CLI_PACKAGES,
+            then=_typed_after_installing(),
+        )
     _start(stream, setup, environ)
 
 

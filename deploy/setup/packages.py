@@ -23,6 +23,8 @@ _APT_OPTIONS = (
     "DPkg::Lock::Timeout=300",
     "Acquire::Retries=3",
     "Dpkg::Use-Pty=0",
+    # As `-qq`: errors and what is unpacked, not what is downloaded.
+    "quiet=2",
 )
 
 
