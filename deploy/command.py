@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+EVENTS = Path("build", "logs", "events.jsonl")
+"""What every task that changes something did, step by step, one JSON object a line."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -30,14 +32,17 @@ class Run:
     `stream` takes progress (standard error); what `show` prints is data (standard output).
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, keeps_events: bool = False) -> None:
         from deploy.output import terminal
+        from deploy.output.events_log import EventsLog
         from deploy.output.mask import Mask
 
         self.root = root
         self.environ = dict(os.environ)
         self.mask: Mask = Mask()
         self.stream = Stream(terminal.listener(sys.stderr, self.mask))
+        if keeps_events:
+            self.stream.listen(EventsLog(root / EVENTS, self.mask))
 
     def settings(self, profile: str) -> "Settings":
         """Read the settings of a profile; what is secret in them is masked from now on."""
@@ -79,7 +84,7 @@ class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the body."""
         context, *rest = args
-        run = Run(Path.cwd())
+        run = Run(Path.cwd(), keeps_events=self.changing)
         with _exits(run.mask, debug="--debug" in sys.argv), _signals():
             self._refuse_dry(context)
             self.times_called += 1

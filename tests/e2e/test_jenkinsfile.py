@@ -1,6 +1,7 @@
 """The shell steps of the Jenkinsfile itself, from a new clone to an application that answers."""
 
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from urllib.request import urlopen
 import docker
 import pytest
 
+from deploy.command import EVENTS
 from tests.support.clone import ROOT, commit_all, new_clone
 from tests.support.git_server import git
 from tests.support.jenkins import Job, run_steps
@@ -69,6 +71,9 @@ def release(steps: list[Step], job: Job) -> None:
         with urlopen(address, timeout=10) as answer:
             assert answer.status == 200
     assert f"-b{job.number}" in summary
+    events = [json.loads(line) for line in (job.workspace / EVENTS).read_text().splitlines()]
+    finished = {event["step"] for event in events if event["kind"] == "finished" and event["seconds"]}
+    assert {"sandbox.up", "jar", "pull", "health", "switch", "commit"} <= finished
 
 
 def test_the_steps_lead_from_a_new_clone_to_an_application_that_answers(job: Job) -> None:

@@ -1,6 +1,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from deploy.command import EVENTS, Run
 from deploy.output import events_log
 from deploy.output.events_log import EventsLog
 from deploy.output.mask import Mask
@@ -46,3 +49,13 @@ def test_a_disk_that_refuses_ends_the_log_and_not_the_work(tmp_path: Path) -> No
     stream = Stream(EventsLog(tmp_path / "file" / "events.jsonl", NO_SECRETS))
     stream.note("one")
     stream.note("two")
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_task_that_changes_something_keeps_its_events_and_no_other(tmp_path: Path, keeps: bool) -> None:
+    run = Run(tmp_path, keeps_events=keeps)
+    run.mask.learn(["tok-12345"])
+    run.stream.note("with tok-12345")
+    path = tmp_path / EVENTS
+    assert path.exists() == keeps
+    assert not keeps or json.loads(path.read_text())["text"] == "with ****"
