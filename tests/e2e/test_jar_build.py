@@ -8,15 +8,26 @@ import subprocess
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from pydantic import SecretStr
 
 from deploy.artifact import jar, source
 from deploy.values.errors import BuildError
-from tests.support.applications import HELLO, PAGE, PLAIN, Application, build_application, copy_application
-from tests.support.git_server import git
+from tests.support.applications import (
+    HELLO,
+    PAGE,
+    PLAIN,
+    Application,
+    build_application,
+    copy_application,
+    copy_files,
+)
+from tests.support.git_server import git, make_repository, serving
+from tests.support.leaks import canary
 from tests.support.settings import make_settings
 
 
@@ -94,6 +105,36 @@ def test_a_syntax_error_ends_with_the_compiler_s_words(copy: Path) -> None:
     assert caught.value.exit_code == 4
     assert any("COMPILATION ERROR" in line for line in caught.value.details)
     assert len(caught.value.details) == 30
+
+
+def test_a_private_repository_with_a_private_submodule_becomes_a_jar(tmp_path: Path) -> None:
+    token = canary("git-token")
+    served = tmp_path / "served"
+    texts = make_repository(served, "texts")
+    commit = texts.commit({"motto.txt": "from the submodule"})
+    app = make_repository(served, "app")
+    copy_files(HELLO, app.work)
+    app.commit({}, submodules={"src/main/resources/texts": ("../texts.git", commit)})
+    with serving(served, user="ci", password=token) as server:
+        settings: dict[str, Any] = {
+            "app_source": None,
+            "app_git_url": f"{server.url}/app.git",
+            "app_git_ref": "main",
+            "app_git_user": "ci",
+            "app_git_token": SecretStr(token),
+        }
+        built = build_application(tmp_path / "root", **settings)
+        again = build_application(tmp_path / "root", **settings)
+
+    assert built.jar == tmp_path / "root/build/source/target/hello-1.0.0.jar"
+    assert built.build.source.commit == git(app.work, "rev-parse", "HEAD")
+    assert not built.build.source.dirty
+    with zipfile.ZipFile(built.jar) as archive:
+        assert archive.read("BOOT-INF/classes/texts/motto.txt") == b"from the submodule"
+    assert again.build == built.build
+    assert [event.text for event in again.events if event.step == "jar"] == [
+        "build/source/target/hello-1.0.0.jar is up to date"
+    ]
 
 
 def test_an_application_without_actuator_is_known_as_such(plain: Application) -> None:

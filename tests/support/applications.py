@@ -38,10 +38,15 @@ class Application:
 def copy_application(source: Path, root: Path) -> Path:
     """Copy an application without what was built in it; it has the example's Maven wrapper."""
     folder = root / "app"
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("target"))
+    copy_files(source, folder)
     shutil.copytree(HELLO / ".mvn", folder / ".mvn", dirs_exist_ok=True)
     shutil.copy2(HELLO / "mvnw", folder / "mvnw")
     return folder
+
+
+def copy_files(source: Path, folder: Path) -> None:
+    """Copy an application's files into a directory, without what was built in it."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("target"), dirs_exist_ok=True)
 
 
 def build_application(root: Path, *, force: bool = False, **changes: Any) -> Application:

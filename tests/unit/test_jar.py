@@ -84,6 +84,18 @@ def test_output_streams_and_is_kept(project: Project) -> None:
     assert project.told("started") == ["Build the jar: sh ./mvnw -B package"]
 
 
+def test_gradle_s_executable_jar_is_taken_and_not_the_plain_one(project: Project) -> None:
+    (project.folder / "mvnw").unlink()
+    write_jar(project.made / "app-plain.jar", {"Created-By": "Gradle"})
+    script = "mkdir -p build/libs && cp ../made/*.jar build/libs/ && echo $0 $*"
+    write_files(project.folder, {"gradlew": f"#!/bin/sh\n{script}\n", "build.gradle": ""})
+    (project.folder / "gradlew").chmod(0o755)
+
+    assert project.build().jar.path == "app/build/libs/app.jar"
+    assert project.told("output") == ["./gradlew clean build"]
+    assert project.told("warning") == []
+
+
 class TestSkipping:
     """When there is nothing to do, nothing is done."""
 
