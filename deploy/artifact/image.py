@@ -26,6 +26,7 @@ from deploy.values.events import Stream
 from deploy.values.reference import parse_reference
 from deploy.values.settings import Settings
 
+STEP = "image"
 DOCKERFILE = Path("docker/app/Dockerfile")
 LAUNCHER = "org.springframework.boot.loader.launch.JarLauncher"
 """The class that the Dockerfile starts as it is written: Spring Boot's since 3.2."""
@@ -103,14 +104,14 @@ def build_image(
         platform,
         auth=transfer.credentials_for(settings.base_image, settings),
         stream=stream,
-        step="image",
+        step=STEP,
     )
     split = split_jar(jar)
     if not split.indexed:
         stream.warning(
             "The jar has no layers index, so all of it is one layer, sent whole at each release. "
             "Spring Boot 2.4 and newer write one; older: layered() in bootJar, or <layers> in Maven.",
-            step="image",
+            step=STEP,
         )
     recipe = Recipe(
         dockerfile=(root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
@@ -126,7 +127,7 @@ def build_image(
     if image is None:
         image = _build(client, jar, split, recipe, stream, nocache=nocache)
     else:
-        stream.note(f"Image {short(image.id)} is there already.", step="image", reused=True)
+        stream.note(f"Image {short(image.id)} is there already.", step=STEP, reused=True)
     return _with_image(build, image, settings.base_image)
 
 
@@ -144,7 +145,7 @@ def short(digest: str | None) -> str:
 def _jar_of(build: Build, root: Path) -> Path:
     jar = root / build.jar.path
     if not jar.is_file():
-        raise InputError(f"The jar {build.jar.path} is gone.", advice="Build it: invoke jar", step="image")
+        raise InputError(f"The jar {build.jar.path} is gone.", advice="Build it: invoke jar", step=STEP)
     with jar.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if found != build.jar.sha256:
@@ -152,7 +153,7 @@ def _jar_of(build: Build, root: Path) -> Path:
             f"The jar {build.jar.path} is not the one of this build.",
             why=f"its SHA-256 begins with {found[:12]}, the build's with {build.jar.sha256[:12]}",
             advice="Build it again: invoke jar",
-            step="image",
+            step=STEP,
         )
     return jar
 
@@ -185,21 +186,28 @@ def image_labels(build: Build, app: str) -> dict[str, str]:
 def _build(
     client: DockerClient, jar: Path, split: Split, recipe: Recipe, stream: Stream, *, nocache: bool
 ) -> EngineImage:
-    with tempfile.TemporaryDirectory(prefix="jarship-") as directory:
+    with (
+        stream.step(STEP, f"Build the image on {recipe.base} for {recipe.platform}"),
+        tempfile.TemporaryDirectory(prefix="jarship-") as directory,
+    ):
         tars = write_layers(jar, split, Path(directory), recipe.application_time)
         context = _context(recipe.dockerfile, tars, Path(directory) / "context.tar")
         with context.open("rb") as content:
-            cached = _run_build(client, content, recipe, stream, nocache=nocache)
-    for tar in tars:
-        reused = f"ADD {tar.name}.tar /" in cached
-        stream.note(
-            f"Layer {tar.name}: {tar.size / 1e6:.1f} MB, {'reused' if reused else 'new'}",
-            step="image",
-            layer=tar.name,
-            bytes=tar.size,
-            reused=reused,
-        )
+            cached = _run_build(client, content, recipe, nocache=nocache)
+    _tell_layers(tars, cached, stream)
     return client.images.get(recipe.name)
+
+
+def _tell_layers(tars: tuple[LayerTar, ...], cached: frozenset[str], stream: Stream) -> None:
+    layers = [
+        {"name": tar.name, "bytes": tar.size, "reused": f"ADD {tar.name}.tar /" in cached} for tar in tars
+    ]
+    told = [
+        f"{layer['name']} {tar.size / 1e6:.1f} MB {'reused' if layer['reused'] else 'new'}"
+        for tar, layer in zip(tars, layers, strict=True)
+        if tar.size
+    ]
+    stream.note(f"Layers: {', '.join(told)}.", step=STEP, layers=layers)
 
 
 def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
@@ -216,9 +224,7 @@ def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
     return path
 
 
-def _run_build(
-    client: DockerClient, context: IO[bytes], recipe: Recipe, stream: Stream, *, nocache: bool
-) -> frozenset[str]:
+def _run_build(client: DockerClient, context: IO[bytes], recipe: Recipe, *, nocache: bool) -> frozenset[str]:
     """Let the engine build; the instructions that it took from its cache."""
     try:
         events: Iterator[dict[str, Any]] = client.api.build(
@@ -234,17 +240,17 @@ def _run_build(
             buildargs={"BASE_IMAGE": recipe.base},
             labels=dict(recipe.labels),
         )
-        return _read_build(events, stream)
+        return _read_build(events)
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise BuildError(
             "The Docker Engine could not build the image.",
             why=str(error),
             advice="Is the engine still running, and is there space? docker system df",
-            step="image",
+            step=STEP,
         ) from error
 
 
-def _read_build(events: Iterator[dict[str, Any]], stream: Stream) -> frozenset[str]:
+def _read_build(events: Iterator[dict[str, Any]]) -> frozenset[str]:
     lines: list[str] = []
     cached: set[str] = set()
     instruction = ""
@@ -255,12 +261,11 @@ def _read_build(events: Iterator[dict[str, Any]], stream: Stream) -> frozenset[s
                 "The image could not be built.",
                 why=words.strip(),
                 advice=f"Look at {DOCKERFILE}, BASE_IMAGE and the engine's space: docker system df",
-                step="image",
+                step=STEP,
                 details=lines[-10:],
             )
         for line in filter(None, (event.get("stream") or "").splitlines()):
             lines.append(line)
-            stream.output(line, step="image")
             if line.startswith("Step "):
                 instruction = line.partition(" : ")[2]
             elif line.strip() == "---> Using cache":

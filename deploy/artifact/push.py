@@ -92,7 +92,7 @@ def push(
         proxy_repository=proxy_repository,
         proxy_digest=proxy_digest,
     )
-    stream.note(f"{settings.registry}/{settings.image}:{tag} is {digest}.", step=STEP, digest=digest)
+    stream.note(f"{settings.registry}/{settings.image}:{tag} is {digest}", step=STEP, digest=digest)
     return build.model_copy(update={"tag": tag, "pushed": pushed})
 
 
@@ -158,15 +158,16 @@ def _send(place: _Place, tag: str) -> str:
     address, repository = place.registry.address, place.repository
     name = f"{address}/{repository}"
     place.image.tag(name, tag)
-    progress, told = transfer.push(
-        place.client,
-        name,
-        tag,
-        auth=transfer.credentials_for(name, place.settings),
-        check=lambda: place.registry.check_writable(repository),
-        stream=place.stream,
-        patience=place.patience,
-    )
+    with place.stream.step(STEP, f"Push {name}:{tag}"):
+        progress, told = transfer.push(
+            place.client,
+            name,
+            tag,
+            auth=transfer.credentials_for(name, place.settings),
+            check=lambda: place.registry.check_writable(repository),
+            stream=place.stream,
+            patience=place.patience,
+        )
     digest = place.registry.digest(repository, told or tag)
     if digest is None:
         raise BuildError(

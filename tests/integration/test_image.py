@@ -17,15 +17,16 @@ from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Event, Stream
 from tests.support.boot_jars import write_boot_jar
-from tests.support.builds import COMMIT, COMMITTED_AT, build_of_jar, some_settings, some_source
+from tests.support.builds import COMMIT, COMMITTED_AT, build_of_jar, some_source
 from tests.support.images import load_image, remove_images
 from tests.support.leaks import canary
 from tests.support.registry import RunningRegistry
+from tests.support.settings import make_settings
 from tests.support.tars import tar_of
 
 ROOT = Path(__file__).parents[2]
 BASE = "jarship-test/base:1"
-SETTINGS = some_settings(app_name="demo", image="it/image", base_image=BASE)
+SETTINGS = make_settings(app_name="demo", image="it/image", base_image=BASE)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -162,8 +163,9 @@ def test_a_changed_page_changes_the_applications_layer_alone(
     ]
     (one, two) = [made.image.diff_ids for made in built if made.image]
     assert [before == after for before, after in zip(one, two, strict=True)] == [True] * 5 + [False]
-    told = {str(event.data["layer"]): event.data["reused"] for event in events if "layer" in event.data}
-    assert told == {
+    (*_, told) = [event.data["layers"] for event in events if "layers" in event.data]
+    assert isinstance(told, list)
+    assert {layer["name"]: layer["reused"] for layer in told} == {
         "home": True,
         "dependencies": True,
         "spring-boot-loader": True,

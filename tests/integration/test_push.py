@@ -1,8 +1,11 @@
 """Push against a real registry: what it holds afterwards, and every way in which it says no."""
 
+import base64
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -16,10 +19,11 @@ from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Event, Stream
 from deploy.values.settings import Settings
-from tests.support.builds import build_of_image, some_settings
+from tests.support.builds import build_of_image
 from tests.support.images import load_image, remove_images
 from tests.support.leaks import canary
 from tests.support.registry import RunningRegistry, StartRegistry
+from tests.support.settings import make_settings
 from tests.support.tars import tar_of
 from tests.support.tiny import build_tiny
 
@@ -43,7 +47,7 @@ def repository(request: pytest.FixtureRequest) -> str:
 
 
 def settings_for(address: str, repository: str, **given: Any) -> Settings:
-    return some_settings(image=repository, registry=address, proxy_image=PROXY, **given)
+    return make_settings(image=repository, registry=address, proxy_image=PROXY, **given)
 
 
 def a_build(engine: docker.DockerClient, version: str, tag: str = "1.0", *, given: bool = False) -> Build:
@@ -165,6 +169,37 @@ def test_credentials_that_expire_during_the_push_are_told_from_its_stream(
     assert "no basic auth credentials" in refused.value.why
 
 
+@pytest.mark.security(13)
+def test_the_credentials_of_docker_login_are_used(
+    engine: docker.DockerClient, registries: StartRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = canary("login")
+    running = registries(users={"ci": password})
+    auth = base64.b64encode(f"ci:{password}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {running.address: {"auth": auth}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert push(a_build(engine, "1"), settings_for(running.address, "app"), engine, Stream()).pushed
+
+
+@pytest.mark.security(3)
+def test_a_registry_without_tls_is_told_with_the_line_that_mends_it(
+    engine: docker.DockerClient, registries: StartRegistry
+) -> None:
+    running = registries()
+    running.container.reload()
+    # Its address among the containers is not loopback, so the engine insists on TLS.
+    (network, *_) = running.container.attrs["NetworkSettings"]["Networks"].values()
+    name = f"{network['IPAddress']}:5000/app"
+    engine.images.get("jarship-test/push:1").tag(name, "1")
+    try:
+        with pytest.raises(transfer.TransferError, match="speaks plain HTTP") as refused:
+            transfer.push(engine, name, "1", auth=None, check=lambda: None, stream=Stream())
+    finally:
+        engine.images.remove(f"{name}:1")
+    assert "server gave HTTP response to HTTPS client" in refused.value.why
+    assert f"daemon.json {network['IPAddress']}:5000 && sudo kill -HUP" in refused.value.advice
+
+
 @pytest.mark.fault(16)
 def test_a_read_only_registry_is_told(engine: docker.DockerClient, registries: StartRegistry) -> None:
     running = registries(environment={"REGISTRY_STORAGE_MAINTENANCE_READONLY": "{enabled: true}"})
@@ -187,6 +222,7 @@ def test_a_full_registry_is_told(engine: docker.DockerClient, registries: StartR
     assert "no space left on device" in refused.value.why
 
 
+@pytest.mark.fault(17)
 def test_a_missing_blob_is_found_and_mended(engine: docker.DockerClient, registries: StartRegistry) -> None:
     running = registries()
     settings = settings_for(running.address, "app")

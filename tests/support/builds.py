@@ -1,4 +1,4 @@
-"""Builds and settings for tests: what the tasks would hand on, without their files."""
+"""Builds for tests: what the tasks would hand on, without their files."""
 
 import hashlib
 from pathlib import Path
@@ -8,16 +8,9 @@ import docker
 
 from deploy.artifact.boot_jar import read_boot_jar
 from deploy.values.build import Build, Image, Jar, Source
-from deploy.values.settings import Settings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 COMMITTED_AT = "2026-03-04T05:06:07Z"
-
-
-def some_settings(**given: Any) -> Settings:
-    """Settings as they would be read; every key that is not given has its default."""
-    name = given.setdefault("app_name", "demo")
-    return Settings(**{"profile": "test", "image": name, "registry": "127.0.0.1:1", "hosts": (), **given})
 
 
 def some_source(**given: Any) -> Source:

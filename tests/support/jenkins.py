@@ -79,7 +79,7 @@ def run_steps(steps: Sequence[Step], run: Callable[[Step], "subprocess.Completed
     output = ""
     for step in steps:
         done = run(step)
-        said = (done.stdout + done.stderr)[-6000:]
+        said = done.stdout[-4000:] + done.stderr[-4000:]
         assert done.returncode == 0, f"stage {step.stage}: exit code {done.returncode}\n{said}"
         output = done.stdout
     return output

@@ -1,5 +1,6 @@
 """Unit tests reach neither the network nor a Docker Engine: what tries to is an error."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,9 +49,13 @@ sys.addaudithook(_GUARD)  # for the life of the process: it cannot be taken off,
 
 @pytest.fixture(autouse=True)
 def _stay_inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process by the guard; what it starts, by an engine's address where nothing is."""
+    """This process by the guard; what it starts, by an engine's address where nothing is.
+
+    Settings of the environment are for releases, such as the Jenkins job that runs these tests first.
+    """
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
-    for name in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+    settings = [name for name in os.environ if name.startswith("JARSHIP_")]
+    for name in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", *settings):
         monkeypatch.delenv(name, raising=False)
     _GUARD.on = True
     yield
