@@ -16,6 +16,7 @@ from typing import Any, Self
 import paramiko
 
 from deploy.hosts import opening, refusals
+from deploy.hosts.link import GIVE_UP_AFTER, Watch
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 
@@ -51,6 +52,7 @@ class Connection:
         self.host = host
         self._fabric = fabric
         self._transport: paramiko.Transport = fabric.transport
+        self._watch = Watch(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -66,11 +68,12 @@ class Connection:
         return str(self._fabric.user)
 
     def alive(self) -> bool:
-        """Whether the link is up as far as this side knows; a cut is noticed within 15 seconds."""
+        """Whether the link is up as far as this side knows; a cut is noticed within 16 seconds."""
         return self._transport.is_active()
 
     def close(self) -> None:
         """End the connection and everything that runs in its channels."""
+        self._watch.stop()
         opening.close(self._fabric)
 
     def run(
@@ -141,7 +144,7 @@ class Connection:
             what, why = "The SSH connection failed.", reason
         else:
             what = "The SSH connection broke."
-            why = f"The host closed it, or was silent for {opening.LINK_TIMEOUT} s. {reason}"
+            why = f"The host closed it, or was silent for {GIVE_UP_AFTER:g} s. {reason}"
         return HostError(
             what,
             why=why.strip(),

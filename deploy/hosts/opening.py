@@ -13,13 +13,10 @@ import paramiko
 
 from deploy.hosts import known_hosts, refusals
 from deploy.hosts.known_hosts import KnownHosts
+from deploy.hosts.link import ASK_AFTER, GIVE_UP_AFTER, Link
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 
-KEEPALIVE = 5
-"""Seconds between signs of life, so that a dead link has unanswered data on it."""
-LINK_TIMEOUT = 10
-"""Seconds after which unanswered data means that the link is dead."""
 CHANNEL_TIMEOUT = 10
 """Seconds for a gateway to reach the next hop."""
 SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
@@ -65,8 +62,6 @@ def open_fabric(host: Host, access: Access, timeout: float) -> Any:
     except BaseException:
         close(connection)
         raise
-    for hop in hops:
-        hop.transport.set_keepalive(KEEPALIVE)
     return connection
 
 
@@ -74,7 +69,8 @@ def close(connection: Any) -> None:
     """Close a Fabric connection and its gateways."""
     for hop in _hops(connection):
         transport = hop.client.get_transport()
-        sock = getattr(transport, "sock", None) or hop.connect_kwargs.get("sock")
+        link = getattr(transport, "sock", None)
+        sock = link.carrier if isinstance(link, Link) else hop.connect_kwargs.get("sock")
         if isinstance(sock, socket.socket):
             # Wakes paramiko's reading thread, which close() waits for and which looks up once in 0.1 s.
             with contextlib.suppress(OSError):
@@ -173,7 +169,8 @@ def _entries(file: str) -> tuple[known_hosts.Entry, ...]:
 def _transport(
     sock: Any, *, key_types: Sequence[str], disabled_algorithms: dict[str, list[str]] | None = None
 ) -> paramiko.Transport:
-    transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+    carrier: Any = Link(sock)
+    transport = paramiko.Transport(carrier, disabled_algorithms=disabled_algorithms)
     options = transport.get_security_options()
     wanted = {"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in key_types else set()
     wanted |= set(key_types)
@@ -181,21 +178,6 @@ def _transport(
     options.key_types = tuple(sorted(options.key_types, key=lambda key_type: key_type not in wanted))
     options.kex = tuple(sorted(options.kex, key=lambda kex: kex != FAST_KEY_EXCHANGE))
     return transport
-
-
-class _Prompt(socket.socket):
-    """A socket that acknowledges at once.
-
-    After login sshd sends its other host keys with Nagle's algorithm still on, so its next answer waits for
-    the acknowledgement, which Linux delays: the first command took 47 ms, and takes 7 ms with this. The
-    option wears off, hence at every read.
-    """
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        data = super().recv(size, flags)
-        if hasattr(socket, "TCP_QUICKACK"):
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return data
 
 
 def _dial(address: str, port: int, timeout: float) -> socket.socket:
@@ -206,7 +188,7 @@ def _dial(address: str, port: int, timeout: float) -> socket.socket:
     for left, (family, kind, protocol, _, target) in zip(
         range(len(addresses), 0, -1), addresses, strict=True
     ):
-        sock = _Prompt(family, kind, protocol)
+        sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(max(0.1, (deadline - time.monotonic()) / left))
             sock.connect(target)
@@ -225,13 +207,13 @@ def _dial(address: str, port: int, timeout: float) -> socket.socket:
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # paramiko's keepalive waits for no answer; the kernel does, and ends the connection that gets none.
+    # The kernel's own watch, also over what is sent and waits for room in the buffer.
     for option, value in (
-        ("TCP_USER_TIMEOUT", LINK_TIMEOUT * 1000),
-        ("TCP_KEEPIDLE", KEEPALIVE),
-        ("TCP_KEEPALIVE", KEEPALIVE),  # the same on macOS
-        ("TCP_KEEPINTVL", KEEPALIVE),
-        ("TCP_KEEPCNT", LINK_TIMEOUT // KEEPALIVE),
+        ("TCP_USER_TIMEOUT", int(GIVE_UP_AFTER * 1000)),
+        ("TCP_KEEPIDLE", int(ASK_AFTER)),
+        ("TCP_KEEPALIVE", int(ASK_AFTER)),  # the same on macOS
+        ("TCP_KEEPINTVL", int(ASK_AFTER)),
+        ("TCP_KEEPCNT", int(GIVE_UP_AFTER // ASK_AFTER)),
     ):
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

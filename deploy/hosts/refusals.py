@@ -106,6 +106,9 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
     if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
         what = f"{place}{gateway} does not answer."
         why = "Nothing came back in time: the host is down, or a firewall drops packets to this port."
+    elif "banner" in str(error) or "No existing session" in str(error):
+        what = f"{place}{gateway} does not answer as an SSH server."
+        why = "It accepts connections, and then falls silent: overloaded, cut off, or no SSH server at all."
     elif isinstance(error, ConnectionRefusedError):
         what, why = f"{place}{gateway} refuses the connection.", "No SSH server listens on this port."
     elif isinstance(error, paramiko.ChannelException):
