@@ -90,8 +90,8 @@ def _advice(kind: str, registry: str) -> str:
     return {
         "plain-http": "Give it TLS, or, in a network that you trust, let the engine use plain HTTP: "
         + mending_line(registry),
-        "certificate": f"Put its authority's certificate into /etc/docker/certs.d/{registry}/ca.crt (no "
-        f"restart) and set REGISTRY_CA to it; see what is sent: curl -v https://{registry}/v2/",
+        "certificate": "Let the engine trust its authority (no restart needed), and set REGISTRY_CA to the "
+        f"same file: sudo install -D -m 0644 ca.crt /etc/docker/certs.d/{registry}/ca.crt",
         "refused": f"Check REGISTRY, and that the registry runs: curl -v {registry}/v2/",
         "unknown-host": "Check the name's spelling, this machine's DNS, and the engine's proxy settings."
         + (" Or name a BASE_IMAGE and a PROXY_IMAGE in a registry that is reached." if hub else ""),

@@ -11,10 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-import requests
-import urllib3
 from docker import DockerClient
-from docker.errors import DockerException
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
@@ -74,6 +71,7 @@ class Recipe:
         return f"{CACHE}/{self.repository}:{self.key[:16]}"
 
 
+@transfer.engine_failures(STEP)
 def build_image(
     build: Build,
     settings: Settings,
@@ -226,28 +224,20 @@ def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
 
 def _run_build(client: DockerClient, context: IO[bytes], recipe: Recipe, *, nocache: bool) -> frozenset[str]:
     """Let the engine build; the instructions that it took from its cache."""
-    try:
-        events: Iterator[dict[str, Any]] = client.api.build(
-            fileobj=context,
-            custom_context=True,
-            tag=recipe.name,
-            nocache=nocache,
-            rm=True,
-            forcerm=True,
-            timeout=BUILD_SECONDS,
-            decode=True,
-            platform=recipe.platform,
-            buildargs={"BASE_IMAGE": recipe.base},
-            labels=dict(recipe.labels),
-        )
-        return _read_build(events)
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise BuildError(
-            "The Docker Engine could not build the image.",
-            why=str(error),
-            advice="Is the engine still running, and is there space? docker system df",
-            step=STEP,
-        ) from error
+    events: Iterator[dict[str, Any]] = client.api.build(
+        fileobj=context,
+        custom_context=True,
+        tag=recipe.name,
+        nocache=nocache,
+        rm=True,
+        forcerm=True,
+        timeout=BUILD_SECONDS,
+        decode=True,
+        platform=recipe.platform,
+        buildargs={"BASE_IMAGE": recipe.base},
+        labels=dict(recipe.labels),
+    )
+    return _read_build(events)
 
 
 def _read_build(events: Iterator[dict[str, Any]]) -> frozenset[str]:

@@ -45,6 +45,7 @@ class _Place:
     patience: transfer.Patience
 
 
+@transfer.engine_failures(STEP)
 def push(
     build: Build,
     settings: Settings,
@@ -199,8 +200,10 @@ def _missing(place: _Place, digest: str) -> tuple[str, ...]:
 
 def _tell_sent(place: _Place, progress: transfer.Progress, manifest: Manifest) -> None:
     """Say what was sent. The engine counts bytes before compression; the manifest knows them as they went."""
+    # Layers go by their diff IDs; engines that keep images in containerd call them by their blobs.
     diff_ids = place.image.attrs["RootFS"]["Layers"]
-    sizes = {short(diff_id): blob.size for diff_id, blob in zip(diff_ids, manifest.layers, strict=True)}
+    sizes = {short(blob.digest): blob.size for blob in manifest.layers}
+    sizes |= {short(diff_id): blob.size for diff_id, blob in zip(diff_ids, manifest.layers, strict=False)}
     sent = sum(sizes.get(layer, 0) for layer in progress.sent)
     place.stream.note(
         f"{place.repository}: {len(progress.there)} layers reused, {len(progress.sent)} sent, {sent:,} bytes",

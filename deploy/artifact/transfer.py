@@ -77,6 +77,24 @@ class Progress:
         return f"{len(self.there)} layers there, {done / 1e6:.1f} of {total / 1e6:.1f} MB moved"
 
 
+@contextmanager
+def engine_failures(step: str) -> Iterator[None]:
+    """Turn what the engine's client raises into a BuildError; also a decorator.
+
+    Raises:
+        BuildError: the engine refused something or stopped answering.
+    """
+    try:
+        yield
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise BuildError(
+            "This machine's Docker Engine could not do its part.",
+            why=str(getattr(error, "explanation", None) or error),
+            advice="Is it running, and has it space? docker version; docker system df",
+            step=step,
+        ) from error
+
+
 def push(
     client: DockerClient,
     repository: str,
