@@ -201,11 +201,15 @@ def _tell_layers(tars: tuple[LayerTar, ...], cached: frozenset[str], stream: Str
         {"name": tar.name, "bytes": tar.size, "reused": f"ADD {tar.name}.tar /" in cached} for tar in tars
     ]
     told = [
-        f"{layer['name']} {tar.size / 1e6:.1f} MB {'reused' if layer['reused'] else 'new'}"
+        f"{layer['name']} {_size(tar.size)} {'reused' if layer['reused'] else 'new'}"
         for tar, layer in zip(tars, layers, strict=True)
         if tar.size
     ]
     stream.note(f"Layers: {', '.join(told)}.", step=STEP, layers=layers)
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
