@@ -99,7 +99,8 @@ def bring_up(client: docker.DockerClient, spec: Spec, entry: Mapping[str, Any] |
         PortTaken: one of its ports is in use; the container is removed again.
         BuildError: it cannot be made or started.
     """
-    if entry and not is_as_wanted(spec, entry):
+    # One that was never started may lack its files: whoever made it was interrupted.
+    if entry and (not is_as_wanted(spec, entry) or entry["State"] == "created"):
         client.api.remove_container(entry["Id"], force=True)
         entry = None
     state = entry["State"] if entry else "absent"

@@ -4,6 +4,7 @@ An image that is built here carries the hash of all that went into it as its tag
 """
 
 import hashlib
+import os
 import platform
 import socket
 import subprocess
@@ -142,9 +143,12 @@ def build_base(client: docker.DockerClient, image: str, stream: Stream, setup: S
         )
         packages.install(stream, ["mmdebstrap", "debian-archive-keyring"], setup=setup, need=need)
     with stream.step("sandbox.image", "make a Debian base image"), tempfile.TemporaryDirectory() as place:
+        # Its own temporary files are here too, so that none is left when it is killed; apt's user must enter.
+        Path(place).chmod(0o755)
         tar = Path(place, "base.tar")
         made = subprocess.run(
             ["mmdebstrap", *BASE_OPTIONS, str(tar)],
+            env={**os.environ, "TMPDIR": place},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
