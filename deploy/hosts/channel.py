@@ -36,6 +36,8 @@ class ChannelSocket:
         self._readers = 0
         self._closed = False
         self._spoke = False
+        self.cut = False
+        """Whether this side has ended it while somebody read."""
 
     def usable(self) -> bool:
         """Whether another request may be sent: open, and nothing unasked came in."""
@@ -77,6 +79,7 @@ class ChannelSocket:
 
     def shutdown(self, _how: int) -> None:
         """Close the channel, whoever still reads."""
+        self.cut = True
         self.channel.close()
         self._ended()
 

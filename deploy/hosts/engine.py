@@ -91,16 +91,21 @@ class _Engine(docker.APIClient):
         ) from error
 
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Any]:
-        try:
-            yield from super()._stream_helper(response, decode)  # type: ignore[misc]
-        except _LIBRARY_ERRORS as error:
-            self._fail(error)
+        parts: Iterator[Any] = super()._stream_helper(response, decode)  # type: ignore[misc]
+        return self._guarded(response, parts)
 
     def _multiplexed_response_stream_helper(self, response: requests.Response) -> Iterator[bytes]:
+        parts: Iterator[bytes] = super()._multiplexed_response_stream_helper(response)  # type: ignore[misc]
+        return self._guarded(response, parts)
+
+    def _guarded(self, response: requests.Response, parts: Iterator[Any]) -> Iterator[Any]:
+        """The parts of a stream, whose failure is a HostError and whose end by this side is its end."""
+        buffer = _buffer(response)
         try:
-            yield from super()._multiplexed_response_stream_helper(response)  # type: ignore[misc]
+            yield from parts
         except _LIBRARY_ERRORS as error:
-            self._fail(error)
+            if buffer is None or not buffer.raw.sock.cut:
+                self._fail(error)
 
     def _get_raw_response_socket(self, response: requests.Response) -> ChannelSocket:
         self._raise_for_status(response)  # type: ignore[attr-defined]
