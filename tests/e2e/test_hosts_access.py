@@ -18,7 +18,7 @@ from deploy.hosts.connection import Connection, connect
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 from tests.support.sandbox import RunningSandbox
-from tests.support.sshd import fingerprint_of, other_host_key, sshd_option
+from tests.support.sshd import cut_off, fingerprint_of, other_host_key, sshd_option
 
 
 @pytest.fixture
@@ -302,18 +302,6 @@ def connections_of(sandbox: RunningSandbox, host: Host) -> int:
     """How many connections the host's sshd has logged."""
     container = sandbox.client.containers.get(sandbox.sandbox.container(host.name))
     return int(container.logs().decode(errors="replace").count("Connection from "))
-
-
-def cut_off(sandbox: RunningSandbox, host: Host) -> Any:
-    """Drop everything between this machine and the host; gives what undoes it."""
-    for chain, flag in (("INPUT", "--dport"), ("OUTPUT", "--sport")):
-        sandbox.run(host, f"iptables -I {chain} -p tcp {flag} 22 -j DROP")
-
-    def mend() -> None:
-        for chain, flag in (("INPUT", "--dport"), ("OUTPUT", "--sport")):
-            sandbox.run(host, f"iptables -D {chain} -p tcp {flag} 22 -j DROP")
-
-    return mend
 
 
 class _Listening(paramiko.ServerInterface):

@@ -1,8 +1,8 @@
-"""What tests do to the sshd of a sandbox's host."""
+"""What tests do to the sshd of a sandbox's host, and to the way there."""
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from deploy.values.inventory import Host
@@ -67,3 +67,15 @@ def other_host_key(sandbox: RunningSandbox, host: Host) -> Iterator[None]:
 def fingerprint_of(sandbox: RunningSandbox, host: Host) -> str:
     """The fingerprint of the host's key, by its own ssh-keygen."""
     return sandbox.run(host, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key").split()[1]
+
+
+def cut_off(sandbox: RunningSandbox, host: Host) -> Callable[[], None]:
+    """Drop everything between this machine and the host; gives what undoes it."""
+    for chain, flag in (("INPUT", "--dport"), ("OUTPUT", "--sport")):
+        sandbox.run(host, f"iptables -I {chain} -p tcp {flag} 22 -j DROP")
+
+    def mend() -> None:
+        for chain, flag in (("INPUT", "--dport"), ("OUTPUT", "--sport")):
+            sandbox.run(host, f"iptables -D {chain} -p tcp {flag} 22 -j DROP")
+
+    return mend
