@@ -6,12 +6,14 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from docker import DockerClient
+from docker.errors import APIError
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
@@ -29,6 +31,8 @@ LAUNCHER = "org.springframework.boot.loader.launch.JarLauncher"
 """The class that the Dockerfile starts as it is written: Spring Boot's since 3.2."""
 CACHE = "jarship-build"
 """Local repository that marks what was built of which inputs; never pushed."""
+KEPT = 10
+"""How many images of an application stay in this engine: machines that build for years must not fill."""
 FORMAT = 1
 """Raised when the tars change for the same jar."""
 BUILD_SECONDS = 600
@@ -193,6 +197,7 @@ def _build(
         with context.open("rb") as content:
             cached = _run_build(client, content, recipe, nocache=nocache)
     _tell_layers(tars, cached, stream)
+    _forget_old(client, f"{CACHE}/{recipe.repository}")
     return client.images.get(recipe.name)
 
 
@@ -210,6 +215,16 @@ def _tell_layers(tars: tuple[LayerTar, ...], cached: frozenset[str], stream: Str
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def _forget_old(client: DockerClient, repository: str) -> None:
+    """Drop the names of all but the newest images; one that has another name, or a container, stays."""
+    found = sorted(client.api.images(name=repository), key=lambda image: -image["Created"])
+    for image in found[KEPT:]:
+        for name in image["RepoTags"]:
+            if name.startswith(f"{repository}:"):
+                with suppress(APIError):  # Another job was faster, or a container uses it.
+                    client.api.remove_image(name)
 
 
 def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:

@@ -169,6 +169,7 @@ def _send(place: _Place, tag: str) -> str:
             stream=place.stream,
             patience=place.patience,
         )
+    _untag(place, f"{name}:{tag}")
     digest = place.registry.digest(repository, told or tag)
     if digest is None:
         raise BuildError(
@@ -187,6 +188,13 @@ def _send(place: _Place, tag: str) -> str:
         )
     _tell_sent(place, progress, place.registry.image_manifest(repository, digest, place.platform))
     return digest
+
+
+def _untag(place: _Place, name: str) -> None:
+    """Take the registry's name from the local image again: it has its own, and names would pile up."""
+    place.image.reload()
+    if [tag for tag in place.image.tags if tag != name]:
+        place.client.images.remove(name, noprune=True)
 
 
 def _missing(place: _Place, digest: str) -> tuple[str, ...]:

@@ -185,6 +185,24 @@ def test_the_image_of_the_same_inputs_is_taken_at_once(engine: docker.DockerClie
     assert [event.text for event in events if "is there already" in event.text]
 
 
+def test_only_the_newest_images_stay(
+    engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.artifact.image.KEPT", 1)
+    given = [
+        build_of_jar(write_boot_jar(tmp_path / f"{page}.jar", page=page), source=some_source(subject=page))
+        for page in ("older", "newer")
+    ]
+    older, newer = [build(engine, jar, image="it/kept", nocache=True) for jar in given]
+    (left,) = engine.images.list("jarship-build/it/kept")
+    assert older.image is not None
+    assert newer.image is not None
+    assert left.id == newer.image.id
+    again = build(engine, older, image="it/kept").image
+    assert again is not None
+    assert again.diff_ids == older.image.diff_ids
+
+
 def test_another_image_drops_the_tag_that_the_last_one_had(engine: docker.DockerClient, jar: Path) -> None:
     first = build(engine, build_of_jar(jar))
     other = build_of_jar(jar, source=some_source(commit="f" * 40))

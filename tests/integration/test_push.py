@@ -72,6 +72,7 @@ def test_a_push_ends_in_a_digest_that_holds_the_image(
         tuple(there.config(repository, manifest.config.digest)["rootfs"]["diff_ids"]) == build.image.diff_ids
     )
     assert there.blob_size(repository, manifest.layers[0].digest) == manifest.layers[0].size
+    assert not engine.images.list(f"{registry.address}/{repository}")
     assert pushed.proxy_repository == f"{repository}-proxy"
     assert there.digest(pushed.proxy_repository, pushed.proxy_digest) == pushed.proxy_digest
     engine.images.pull(f"{registry.address}/{repository}@{pushed.digest}")
