@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.support.registry",
     "tests.support.sandbox",
     "tests.support.applications",
+    "tests.support.rollouts",
 ]
 
 

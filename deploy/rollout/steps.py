@@ -32,8 +32,8 @@ from deploy.values.steps import (
     Switch,
 )
 
-GO_BACK_TIMEOUT = 30.0
-"""Seconds to stop a candidate that has failed; it has no users any more."""
+IDLE_STOP_TIMEOUT = 2
+"""Seconds to stop a candidate that never had users; under recreate, users wait for it to be gone."""
 
 
 def do(step: Step, site: Site) -> None:
@@ -105,7 +105,7 @@ def _start(step: Start, site: Site) -> None:
 
 def _stop_candidate(step: Start, site: Site) -> None:
     if containers.exists(site, step.release.container):
-        site.api.stop(step.release.container, timeout=int(GO_BACK_TIMEOUT))
+        site.api.stop(step.release.container, timeout=IDLE_STOP_TIMEOUT)
 
 
 def _await_health(step: AwaitHealth, site: Site) -> None:
@@ -123,13 +123,18 @@ def _switch(step: Switch, site: Site) -> None:
 
 def _switch_back(step: Switch, site: Site) -> None:
     old, release = step.old, step.release
-    if containers.exists(site, release.container):
+    candidate = containers.exists(site, release.container)
+    if candidate:
         containers.set_restart_policy(site, release.container, "no")
     if old:
+        containers.set_restart_policy(site, old.id, "unless-stopped")
         proxy.switch(site, release.app, old.alias, old.health.port)
-        proxy.await_drained(site, release.app, step.drain_timeout)
     elif containers.exists(site, proxy_name(release.app)):
         proxy.switch(site, release.app, proxy.NOWHERE, 0)
+    if candidate and candidate["State"]["Running"]:
+        # It may have had users: what they have begun is answered, and it gets its own time to end.
+        proxy.await_drained(site, release.app, step.drain_timeout)
+        site.api.stop(release.container)
 
 
 def _drain(step: Drain, site: Site) -> None:
