@@ -31,7 +31,7 @@ def tiny_tar(client: docker.DockerClient) -> bytes:
     """A tar with the program, compiled when the engine has none of this source."""
     content = COMPILE.encode() + (HERE / "tiny.c").read_bytes()
     name = f"{images.PREFIX}tiny:{hashlib.sha256(content).hexdigest()[:12]}"
-    if name not in {tag for image in client.images.list() for tag in image.tags}:
+    if not client.api.images(name):
         config = {"Labels": {labels.SANDBOX_IMAGE: "tiny"}, "Cmd": ["/tiny"]}
         load_image(client, name, _compile(client), config=config)
     return _take(client, name)
