@@ -6,6 +6,7 @@ from typing import Any
 
 from docker.types import LogConfig
 
+from deploy.rollout.kept import spec_label
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.mounts import Mount
@@ -66,7 +67,10 @@ def release_labels(release: Release, history: str) -> dict[str, str]:
         labels.DEPLOYED_AT: release.deployed_at,
         labels.SETTINGS: release.fingerprint,
         labels.HEALTH: json.dumps(asdict(release.health)),
+        labels.SPEC: spec_label(release.spec),
         labels.HISTORY: history,
+        **({labels.ORIGIN: release.origin} if release.origin else {}),
+        **({labels.SKIPPED: json.dumps(release.skipped)} if release.skipped else {}),
     }
 
 

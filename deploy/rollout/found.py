@@ -1,12 +1,14 @@
 """What the containers on a host say: which release serves, which are kept, what was left half done. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deploy.values import labels
+from deploy.values import history, labels
 from deploy.values.facts import ContainerFacts, HostFacts
-from deploy.values.release import HealthCheck, proxy_name
+from deploy.values.history import Entry
+from deploy.values.release import HealthCheck, proxy_name, replaced_proxy_name
 from deploy.values.steps import Serving
 
 
@@ -21,8 +23,28 @@ class Found:
     leftovers: tuple[ContainerFacts, ...]
     """What a rollout left behind that was killed, serving nothing."""
     proxy: ContainerFacts | None
+    """The one that runs; else the one that a killed rollout was about to replace; else whichever is there."""
     plain: ContainerFacts | None
     """Whoever has the plain name."""
+    sends_to: str = ""
+    """The alias that the proxy sends to; empty when it does not answer."""
+
+    @property
+    def committed(self) -> ContainerFacts | None:
+        """The release that finished here last: the plain name's; between two renames, the last one kept.
+
+        By what their histories tell: their ids come from the clocks of more than one machine.
+        """
+        if self.plain:
+            return self.plain
+        before = {entry.id for item in self.kept for entry in history_of(item)}
+        return next((item for item in self.kept if release_of(item) not in before), None)
+
+    @property
+    def chain(self) -> tuple[Entry, ...]:
+        """The releases that finished here, newest first."""
+        last = self.committed
+        return (entry_of(last), *history_of(last)) if last else ()
 
 
 def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
@@ -38,16 +60,28 @@ def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
     plain = next((item for item in ours if item.name == app), None)
     pointed = next((item for item in ours if alias(item) == sends_to and item.running), None)
     serving = pointed or plain
-    committed = {entry["id"] for entry in history_of(serving)} if serving else set()
+    # By whichever label names it: with neither plain name nor a serving container, the rest still tells.
+    finished = {entry.id for item in ours for entry in history_of(item)}
     rest = sorted((item for item in ours if item != serving), key=release_of, reverse=True)
-    kept = tuple(item for item in rest if release_of(item) in committed or item == plain)
+    kept = tuple(item for item in rest if release_of(item) in finished or item == plain)
+    proxy, other_proxies = _proxies(facts, app)
     return Found(
         serving=serving,
         kept=kept,
-        leftovers=tuple(item for item in rest if item not in kept),
-        proxy=next((item for item in facts.containers if is_proxy(item, app=app)), None),
+        leftovers=(*(item for item in rest if item not in kept), *other_proxies),
+        proxy=proxy,
         plain=plain,
+        sends_to=sends_to,
     )
+
+
+def _proxies(facts: HostFacts, app: str) -> tuple[ContainerFacts | None, list[ContainerFacts]]:
+    """The proxy that counts, and what is left of a replacement that was killed half way."""
+    names = (proxy_name(app), replaced_proxy_name(app))
+    there = [item for name in names for item in facts.containers if is_proxy(item, app=app, name=name)]
+    # A new one that does not run may lack its configuration; the replaced one is as it was.
+    counts = next((item for item in there if item.running), there[-1] if there else None)
+    return counts, [item for item in there if item is not counts]
 
 
 def is_ours(item: ContainerFacts, *, app: str, profile: str) -> bool:
@@ -59,9 +93,13 @@ def is_ours(item: ContainerFacts, *, app: str, profile: str) -> bool:
     )
 
 
-def is_proxy(item: ContainerFacts, *, app: str) -> bool:
-    """Whether a container is this application's proxy."""
-    return item.name == proxy_name(app) and item.labels.get(labels.ROLE) == "proxy"
+def is_proxy(item: ContainerFacts, *, app: str, name: str = "") -> bool:
+    """Whether a container is this application's proxy, by its own name or another."""
+    return (
+        item.name == (name or proxy_name(app))
+        and item.labels.get(labels.APP) == app
+        and item.labels.get(labels.ROLE) == "proxy"
+    )
 
 
 def release_of(item: ContainerFacts) -> str:
@@ -74,27 +112,27 @@ def alias(item: ContainerFacts) -> str:
     return f"r{release_of(item)}"
 
 
-def history_of(item: ContainerFacts) -> list[dict[str, str]]:
-    """The releases that finished on the whole fleet before this one, newest first; empty when unreadable."""
-    try:
-        entries = json.loads(item.labels.get(labels.HISTORY) or "[]")
-    except json.JSONDecodeError:
-        return []
-    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
+def history_of(item: ContainerFacts) -> tuple[Entry, ...]:
+    """The releases that finished before a container's own, newest first; none when unreadable."""
+    return tuple(entry for entry in history.read(item.labels.get(labels.HISTORY, "")) if entry.id)
 
 
-def next_history(serving: ContainerFacts | None, *, keep: int) -> str:
-    """The history label of what follows a container: that container's own, with itself in front."""
-    if serving is None:
-        return "[]"
-    entry = {
-        "id": release_of(serving),
-        "digest": serving.labels.get(labels.DIGEST, ""),
-        "tag": serving.labels.get(labels.TAG, ""),
-        "who": serving.labels.get(labels.DEPLOYED_BY, ""),
-        "when": serving.labels.get(labels.DEPLOYED_AT, ""),
+def entry_of(item: ContainerFacts) -> Entry:
+    """A container's release, as later ones' histories will tell of it."""
+    return history.of_labels(item.labels, item.image)
+
+
+def fleet_chain(found: Iterable[Found]) -> tuple[Entry, ...]:
+    """The releases that finished on most of those hosts where any did, newest first."""
+    chains = [here.chain for here in found if here.chain]
+    known = {entry.id: entry for chain in chains for entry in chain}
+    votes = Counter(entry.id for chain in chains for entry in chain)
+    depths = {
+        each: max(place for chain in chains for place, entry in enumerate(chain) if entry.id == each)
+        for each in known
     }
-    return json.dumps([entry, *history_of(serving)][: max(keep, 1)], separators=(",", ":"))
+    in_order = sorted(known, key=lambda each: depths[each])
+    return tuple(known[each] for each in in_order if 2 * votes[each] > len(chains))
 
 
 def as_serving(item: ContainerFacts, fallback: HealthCheck) -> Serving:

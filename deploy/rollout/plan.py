@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.rollout.found import Found, as_serving, next_history, release_of
+from deploy.rollout.found import Found, as_serving, fleet_chain, release_of
 from deploy.rollout.release import unchanged
 from deploy.rollout.strategy import Way
-from deploy.values import labels
+from deploy.values import history, labels
 from deploy.values.addresses import Published
 from deploy.values.facts import ContainerFacts
+from deploy.values.history import Entry
 from deploy.values.plan import HostPlan, Plan, Stage, Work
-from deploy.values.release import Release, network_name
+from deploy.values.release import PROXY_TAG, Release, local_tag, network_name
 from deploy.values.sizes import Batch
 from deploy.values.steps import (
     AwaitHealth,
@@ -64,16 +65,19 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
         first, rest = everyone, []  # BATCH=100%: asked for in so many words
     replace = {host.host: _replace(release, host, wishes) for host in hosts}
     watch = (Monitor(release=release),) if release.health.monitor else ()
+    chains = chains_before(release, found)
     stages = [
         _together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
-        _together("prepare", {host: _prepare(release, here, wishes) for host, here in found.items()}),
+        _together("prepare", {h: _prepare(release, here, wishes, chains[h]) for h, here in found.items()}),
         _together("first", {host: replace[host] for host in first}),
         _together("monitor", dict.fromkeys(first, watch)),
         _batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(everyone))),
         _together("monitor", dict.fromkeys(rest, watch)),
         _together("drain", {host.host: _retire(release, host, wishes) for host in hosts}),
         _together("commit", {host: _commit(release, here) for host, here in found.items()}),
-        _together("prune", {h: _prune(here, wishes) for h, here in found.items()}, after=True),
+        _together(
+            "prune", {h: _prune(release, here, wishes, chains[h]) for h, here in found.items()}, after=True
+        ),
     ]
     return Plan(release=release, hosts=hosts, stages=tuple(stage for stage in stages if stage.batches))
 
@@ -109,7 +113,7 @@ def _batched(name: str, steps: Mapping[str, Sequence[Step]], size: int) -> Stage
 def _pulls(release: Release, here: Found, wishes: Wishes) -> list[Step]:
     pulls: list[Step] = [Pull(image=release.image, keep_as=local_tag(release.app, release.id))]
     if not _has_proxy(here, wishes):
-        pulls.append(Pull(image=release.proxy_image, keep_as=local_tag(release.app, "proxy")))
+        pulls.append(Pull(image=release.proxy_image, keep_as=local_tag(release.app, PROXY_TAG)))
     return pulls
 
 
@@ -122,19 +126,25 @@ def _has_proxy(here: Found, wishes: Wishes) -> bool:
     )
 
 
-def local_tag(app: str, release: str) -> str:
-    """The tag by which a host keeps a release's image."""
-    return f"jarship/{app}:{release}"
+def chains_before(release: Release, found: Mapping[str, Found]) -> dict[str, tuple[Entry, ...]]:
+    """By host, the releases that finished before this one; a new host takes over the fleet's.
+
+    An earlier rollout of the very same release is left out: going forth and back would push out the others.
+    """
+    fleet = fleet_chain(found.values())
+    return {
+        host: tuple(entry for entry in here.chain or fleet if entry.first != (release.origin or release.id))
+        for host, here in found.items()
+    }
 
 
-def _prepare(release: Release, here: Found, wishes: Wishes) -> list[Step]:
+def _prepare(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]) -> list[Step]:
     steps: list[Step] = [Discard(container=item.id, container_name=item.name) for item in here.leftovers]
     if here.proxy is None:
         steps.append(MakeNetwork(network=network_name(release.app), app=release.app))
     if not _has_proxy(here, wishes):
         steps.append(_proxy(release, here, wishes))
-    history = next_history(here.serving, keep=wishes.keep_releases)
-    return [*steps, Create(release=release, history=history)]
+    return [*steps, Create(release=release, history=history.write(chain[: history.LONGEST]))]
 
 
 def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
@@ -186,20 +196,14 @@ def _commit(release: Release, here: Found) -> list[Step]:
     ]
 
 
-def _prune(here: Found, wishes: Wishes) -> list[Step]:
-    """Keep KEEP_RELEASES earlier ones; the one just replaced is the first of them."""
-    earlier = sorted(_earlier(here), key=release_of, reverse=True)[wishes.keep_releases :]
-    replaced = here.proxy if not _has_proxy(here, wishes) else None
-    proxies = (replaced.id,) if replaced else ()
-    if not earlier and not proxies:
-        return []
-    return [
-        Prune(
-            containers=(*(item.id for item in earlier), *proxies),
-            images=tuple(local_tag(item.labels[labels.APP], release_of(item)) for item in earlier),
-        )
-    ]
+def _prune(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]) -> list[Step]:
+    """Keep the newest KEEP_RELEASES of those that finished; one that served and did not finish goes too."""
+    stay = {entry.id for entry in chain[: wishes.keep_releases]}
+    gone = [item.id for item in _earlier(here) if release_of(item) not in stay]
+    if here.proxy and not _has_proxy(here, wishes):
+        gone.append(here.proxy.id)
+    return [Prune(app=release.app, containers=tuple(gone))]
 
 
 def _earlier(here: Found) -> list[ContainerFacts]:
-    return [*here.kept, *([here.serving] if here.serving else [])]
+    return [*([here.serving] if here.serving else []), *here.kept]

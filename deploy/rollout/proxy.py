@@ -34,7 +34,7 @@ def start(site: Site, step: StartProxy) -> None:
     if step.replaces:
         set_restart_policy(site, step.replaces, "no")
         site.api.stop(step.replaces, timeout=STOP_TIMEOUT)
-        site.api.rename(step.replaces, replaced_proxy_name(step.app))
+        _rename(site, step.replaces, replaced_proxy_name(step.app))
     _create(site, name, step)
     sends_to = upstream(step.sends_to or NOWHERE, step.container_port)
     _put(site, name, {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": sends_to})
@@ -67,10 +67,15 @@ def bring_back(site: Site, step: StartProxy) -> None:
         site.api.remove_container(proxy_name(step.app), force=True, v=True)
     if not step.replaces:
         return
-    if site.api.inspect_container(step.replaces)["Name"].lstrip("/") != proxy_name(step.app):
-        site.api.rename(step.replaces, proxy_name(step.app))
+    _rename(site, step.replaces, proxy_name(step.app))
     set_restart_policy(site, step.replaces, "unless-stopped")
     site.api.start(step.replaces)
+
+
+def _rename(site: Site, container: str, name: str) -> None:
+    """Name a container, unless it has that name: the engine refuses the same again."""
+    if site.api.inspect_container(container)["Name"].lstrip("/") != name:
+        site.api.rename(container, name)
 
 
 def made_from(image: str, published: Published) -> str:

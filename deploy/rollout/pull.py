@@ -1,13 +1,15 @@
-"""Pulling by digest on a host, with the registry's credentials in the call and nowhere else."""
+"""A host's images: pulled by digest, with credentials that rest nowhere; removed when nothing uses them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 
 from deploy.rollout.site import Site
+from deploy.values import labels
 from deploy.values.errors import HostError
 from deploy.values.reference import parse_reference
+from deploy.values.release import PROXY_TAG, local_repository
 
 
 def pull(site: Site, image: str, *, keep_as: str) -> None:
@@ -20,13 +22,54 @@ def pull(site: Site, image: str, *, keep_as: str) -> None:
         Cancelled: the rollout stops.
     """
     api = site.api
-    if not _present(site, image):
+    if not present(site, image):
         _download(site, image)
     repository, _, tag = keep_as.rpartition(":")
     api.tag(image, repository, tag)
 
 
-def _present(site: Site, image: str) -> bool:
+def tidy(site: Site, app: str) -> None:
+    """Remove the images of an application's releases that have no container any more.
+
+    Only images with a local tag of ours, and only where nothing else holds them.
+    """
+    repository = local_repository(app)
+    containers = site.api.containers(all=True)
+    releases = {(item.get("Labels") or {}).get(labels.RELEASE) for item in containers}
+    used = {item.get("ImageID") for item in containers}
+    for image in site.api.images(name=repository):
+        for name in image.get("RepoTags") or ():
+            tag = name.removeprefix(f"{repository}:")
+            if tag not in releases and not (tag == PROXY_TAG and image["Id"] in used):
+                _untag(site, name)
+        if image["Id"] not in used:
+            _forget_digests(site, image["Id"])
+
+
+def _forget_digests(site: Site, image: str) -> None:
+    """Take the digests away from an image that has no tag any more; with the last one it goes itself."""
+    try:
+        seen = site.api.inspect_image(image)
+    except ImageNotFound:
+        return
+    if not seen.get("RepoTags"):
+        for digest in seen.get("RepoDigests") or ():
+            _untag(site, digest)
+
+
+def _untag(site: Site, name: str) -> None:
+    try:
+        site.api.remove_image(name)
+    except ImageNotFound:
+        return
+    except APIError as error:
+        # In use by a container that somebody made from it just now: not ours to take away.
+        if error.status_code != 409:
+            raise
+
+
+def present(site: Site, image: str) -> bool:
+    """Whether a host has an image."""
     try:
         site.api.inspect_image(image)
     except APIError as error:

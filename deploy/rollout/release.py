@@ -12,6 +12,7 @@ from typing import Any
 from deploy.values import labels
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import InputError
+from deploy.values.keys import is_secret
 from deploy.values.release import ContainerSpec, HealthCheck, Release
 from deploy.values.settings import Settings
 
@@ -122,6 +123,7 @@ def _spec(settings: Settings) -> ContainerSpec:
         log_file=settings.log_file,
         user=settings.run_as,
         stop_timeout=settings.stop_timeout,
+        secrets=tuple(sorted({*settings.secrets, *(name for name in settings.app_env if is_secret(name))})),
     )
 
 

@@ -6,10 +6,10 @@ An undo also follows a step that was interrupted half way, so that each first lo
 from collections.abc import Callable
 from typing import Any
 
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, NotFound
 
 from deploy.rollout import containers, health, proxy
-from deploy.rollout.pull import pull
+from deploy.rollout.pull import pull, tidy
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.errors import Failure
@@ -49,6 +49,10 @@ def undo(step: Step, site: Site) -> None:
 
 def _pull(step: Pull, site: Site) -> None:
     pull(site, step.image, keep_as=step.keep_as)
+
+
+def _forget(step: Pull, site: Site) -> None:
+    tidy(site, step.keep_as.rpartition(":")[0].rpartition("/")[2])
 
 
 def _make_network(step: MakeNetwork, site: Site) -> None:
@@ -169,19 +173,7 @@ def _uncommit(step: Commit, site: Site) -> None:
 def _prune(step: Prune, site: Site) -> None:
     for container in step.containers:
         _remove(site, container)
-    for image in step.images:
-        _untag(site, image)
-
-
-def _untag(site: Site, image: str) -> None:
-    try:
-        site.api.remove_image(image)
-    except ImageNotFound:
-        return
-    except APIError as error:
-        # In use by a container that another tool made from it: not ours to take away.
-        if error.status_code != 409:
-            raise
+    tidy(site, step.app)
 
 
 def _remove(site: Site, container: str) -> None:
@@ -237,6 +229,7 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
 }
 
 UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
+    Pull: _forget,
     MakeNetwork: _remove_network,
     StartProxy: _bring_back_proxy,
     Create: _remove_candidate,

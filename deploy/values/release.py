@@ -41,6 +41,12 @@ class ContainerSpec:
     """None leaves the image's own."""
     stop_timeout: int = 30
     """Seconds between SIGTERM and SIGKILL."""
+    secrets: tuple[str, ...] = ()
+    """Names in `environment` whose values are never shown."""
+
+    def secret_values(self) -> frozenset[str]:
+        """The texts that are never shown."""
+        return frozenset(self.environment[name] for name in self.secrets if self.environment.get(name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,10 @@ class Release:
     deployed_by: str = ""
     deployed_at: str = ""
     """ISO 8601, UTC."""
+    origin: str = ""
+    """The rollout that brought the same digest with the same settings first; empty when this one does."""
+    skipped: tuple[str, ...] = ()
+    """Names of hosts that the rollout leaves out, because they are unreachable."""
     fingerprint: str = ""
     """Keyed hash of everything that shapes the container; equal when a rollout would change nothing."""
     spec: ContainerSpec
@@ -92,3 +102,17 @@ def replaced_proxy_name(app: str) -> str:
 def network_name(app: str) -> str:
     """The network that the proxy and the application's containers share."""
     return f"{app}-network"
+
+
+PROXY_TAG = "proxy"
+"""Stands for a rollout id where a proxy's image is kept."""
+
+
+def local_repository(app: str) -> str:
+    """The repository of the tags by which a host keeps the images of an application's releases."""
+    return f"jarship/{app}"
+
+
+def local_tag(app: str, release: str) -> str:
+    """The tag by which a host keeps a release's image."""
+    return f"{local_repository(app)}:{release}"

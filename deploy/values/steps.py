@@ -240,18 +240,20 @@ class Commit(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Prune(Step):
-    """Remove what is kept longer than KEEP_RELEASES says; a failure here is a warning."""
+    """Remove what is kept longer than KEEP_RELEASES says, and images of ours without a container.
+
+    A failure here is a warning.
+    """
 
     name: ClassVar[str] = "prune"
     phase: ClassVar[str] = "commit"
+    app: str
     containers: tuple[str, ...]
-    images: tuple[str, ...]
-    """Local tags of their images."""
 
     @property
     def text(self) -> str:
         """What it is done to."""
-        return f"{len(self.containers)} earlier containers"
+        return f"{len(self.containers)} earlier containers, and images that none uses"
 
 
 def short(image: str) -> str:

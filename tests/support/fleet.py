@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from deploy.rollout.found import next_history
+from deploy.rollout.found import entry_of, history_of
 from deploy.rollout.plan import Wishes
 from deploy.rollout.release import fingerprint
-from deploy.values import labels
+from deploy.values import history, labels
 from deploy.values.addresses import Published
 from deploy.values.facts import ContainerFacts, HostFacts, PublishedPort
 from deploy.values.inventory import Host
@@ -53,7 +53,8 @@ def a_container(
             labels.DIGEST: release.digest,
             labels.TAG: release.tag,
             labels.SETTINGS: release.fingerprint,
-            labels.HISTORY: next_history(before, keep=3),
+            labels.HISTORY: history.write((entry_of(before), *history_of(before)) if before else ()),
+            **({labels.ORIGIN: release.origin} if release.origin else {}),
         }
         if release
         else {}
@@ -71,9 +72,12 @@ def a_container(
     )
 
 
-def a_proxy(made_from: str = MADE_FROM, port: int = 8080) -> ContainerFacts:
+def a_proxy(
+    made_from: str = MADE_FROM, port: int = 8080, *, name: str = "", state: str = "running"
+) -> ContainerFacts:
     told = {labels.APP: "hello", labels.ROLE: "proxy", labels.PROXY: made_from}
-    return a_container(name=proxy_name("hello"), extra=told, published=(port,))
+    published = (port,) if state == "running" else ()
+    return a_container(name=name or proxy_name("hello"), extra=told, published=published, state=state)
 
 
 def host_facts(*containers: ContainerFacts, **changes: Any) -> HostFacts:

@@ -6,11 +6,13 @@ from deploy.rollout import plan as planning
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes
 from deploy.rollout.strategy import Way
+from deploy.values import history
 from deploy.values.facts import ContainerFacts
+from deploy.values.history import Entry
 from deploy.values.plan import Plan, Strategy
 from deploy.values.release import Release
 from deploy.values.sizes import Batch
-from deploy.values.steps import Commit, Create, Discard, Prune, StartProxy, StopOld, Switch
+from deploy.values.steps import Commit, Create, Discard, Prune, StartProxy, Step, StopOld, Switch
 from tests.support.fleet import a_container, a_proxy, a_release, host_facts, wishes
 
 OLD = a_release("20260101000001-aaaa", tag="0.9-1234567", digest="sha256:" + "b" * 64)
@@ -33,14 +35,7 @@ def serving() -> Found:
 
 
 def names(plan: Plan, host: str) -> list[str]:
-    return [
-        step.name
-        for stage in plan.stages
-        for batch in stage.batches
-        for work in batch
-        if work.host == host
-        for step in work.steps
-    ]
+    return [step.name for step in steps_of(plan, host)]
 
 
 def fleet(count: int) -> Mapping[str, Found]:
@@ -50,14 +45,14 @@ def fleet(count: int) -> Mapping[str, Found]:
 def test_a_first_deploy_sets_up_the_proxy_and_stops_nothing() -> None:
     plan = make_plan(NEW, {"h1": found()}, wishes())
     assert names(plan, "h1") == [
-        "pull", "pull", "network", "proxy", "create", "start", "health", "switch", "commit"
+        "pull", "pull", "network", "proxy", "create", "start", "health", "switch", "commit", "prune"
     ]  # fmt: skip
     assert plan.hosts[0].was is None
 
 
 def test_a_redeploy_recreates_behind_the_proxy_that_is_there() -> None:
     plan = make_plan(NEW, {"h1": serving()}, wishes())
-    assert names(plan, "h1") == ["pull", "create", "stop", "start", "health", "switch", "commit"]
+    assert names(plan, "h1") == ["pull", "create", "stop", "start", "health", "switch", "commit", "prune"]
     stop = next(
         step for stage in plan.stages for step in stage.batches[0][0].steps if isinstance(step, StopOld)
     )
@@ -66,13 +61,15 @@ def test_a_redeploy_recreates_behind_the_proxy_that_is_there() -> None:
 
 def test_start_first_is_the_same_steps_in_another_order() -> None:
     plan = make_plan(NEW, {"h1": serving()}, wishes(), "start-first")
-    assert names(plan, "h1") == ["pull", "create", "start", "health", "switch", "drain", "stop", "commit"]
+    assert names(plan, "h1") == [
+        "pull", "create", "start", "health", "switch", "drain", "stop", "commit", "prune"
+    ]  # fmt: skip
 
 
 def test_draining_hosts_hold_up_no_start() -> None:
     plan = make_plan(NEW, fleet(3), wishes(), "start-first")
     order = [stage.name for stage in plan.stages]
-    assert order == ["pull", "prepare", "first", "next", "drain", "commit"]
+    assert order == ["pull", "prepare", "first", "next", "drain", "commit", "prune"]
     (batch,) = plan.stages[4].batches
     assert [work.host for work in batch] == ["h1", "h2", "h3"]
 
@@ -80,7 +77,7 @@ def test_draining_hosts_hold_up_no_start() -> None:
 def test_nothing_is_stopped_before_everything_is_pulled_and_created_everywhere() -> None:
     plan = make_plan(NEW, fleet(3), wishes())
     order = [stage.name for stage in plan.stages]
-    assert order == ["pull", "prepare", "first", "next", "commit"]
+    assert order == ["pull", "prepare", "first", "next", "commit", "prune"]
     assert {work.host for work in plan.stages[0].batches[0]} == {"h1", "h2", "h3"}
 
 
@@ -105,13 +102,13 @@ def test_the_first_host_is_watched_before_the_others_are_touched() -> None:
     watched = a_release("20260101000009-eeee", monitor=5)
     plan = make_plan(watched, fleet(2), wishes())
     assert [stage.name for stage in plan.stages] == [
-        "pull", "prepare", "first", "monitor", "next", "monitor", "commit"
+        "pull", "prepare", "first", "monitor", "next", "monitor", "commit", "prune"
     ]  # fmt: skip
 
 
 def test_the_commit_is_last_and_on_all_hosts_at_once() -> None:
     plan = make_plan(NEW, fleet(3), wishes())
-    (batch,) = plan.stages[-1].batches
+    (batch,) = plan.stages[-2].batches
     assert [work.host for work in batch] == ["h1", "h2", "h3"]
     (commit,) = batch[0].steps
     assert isinstance(commit, Commit)
@@ -188,11 +185,66 @@ def test_only_as_many_are_kept_as_wished() -> None:
         before = container
     current = a_release("20260101000005-aaaa", tag="5")
     here = found(a_container(current, before=before), *kept, a_proxy(), sends_to=current.alias)
-    assert len(here.kept) == 3
-    plan = make_plan(NEW, {"h1": here}, wishes(keep_releases=2))
+    assert len(here.kept) == 4
+    plan = make_plan(NEW, {"h1": here}, wishes(keep_releases=2, force=True))
     prune = plan.stages[-1]
     assert prune.after_commit
     (step,) = prune.batches[0][0].steps
     assert isinstance(step, Prune)
-    assert step.containers == (kept[2].id, kept[1].id)
-    assert step.images == ("jarship/hello:20260101000003-aaaa", "jarship/hello:20260101000002-aaaa")
+    assert step.containers == (kept[2].id, kept[1].id, kept[0].id)
+
+
+def test_what_served_and_never_finished_is_not_kept() -> None:
+    half = a_release("20260101000005-dddd")
+    old = a_container(OLD, state="exited")
+    here = found(old, a_container(half, name=half.container, before=old), a_proxy(), sends_to=half.alias)
+    plan = make_plan(NEW, {"h1": here}, wishes())
+    assert [entry.id for entry in history_in(plan)] == [OLD.id]
+    assert pruned(plan) == (f"id-of-{half.id}",)
+
+
+def test_going_back_brings_the_same_once_more_and_keeps_it_once() -> None:
+    """First, second, back to first: what went before is second, and first's own container goes."""
+    older = a_container(OLD, name=OLD.container, state="exited")
+    first = a_release("20260101000002-aaaa", tag="1")
+    second = a_release("20260101000003-bbbb", tag="2", digest="sha256:" + "b" * 64)
+    one = a_container(first, name=first.container, state="exited", before=older)
+    two = a_container(second, before=one)
+    back = a_release("20260101000004-cccc", tag="1", origin=first.id)
+    plan = make_plan(back, {"h1": found(two, one, older, a_proxy(), sends_to=second.alias)}, wishes())
+    assert [entry.id for entry in history_in(plan)] == [second.id, OLD.id]
+    assert pruned(plan) == (one.id,)
+
+    kept_two = a_container(second, name=second.container, state="exited", before=older)
+    three = a_container(back, before=kept_two)
+    forth = a_release("20260101000005-dddd", tag="2", digest="sha256:" + "b" * 64, origin=second.id)
+    here = found(three, kept_two, older, a_proxy(), sends_to=back.alias)
+    plan = make_plan(forth, {"h1": here}, wishes(keep_releases=1))
+    assert [entry.id for entry in history_in(plan)] == [back.id, OLD.id]
+    assert pruned(plan) == (kept_two.id, older.id)
+
+
+def test_a_new_host_takes_over_what_the_fleet_went_through() -> None:
+    plan = make_plan(NEW, {"h1": serving(), "h2": found()}, wishes())
+    assert [entry.id for entry in history_in(plan, "h2")] == [OLD.id]
+
+
+def steps_of(plan: Plan, host: str) -> list[Step]:
+    return [
+        step
+        for stage in plan.stages
+        for batch in stage.batches
+        for work in batch
+        if work.host == host
+        for step in work.steps
+    ]
+
+
+def history_in(plan: Plan, host: str = "h1") -> tuple[Entry, ...]:
+    (create,) = [step for step in steps_of(plan, host) if isinstance(step, Create)]
+    return history.read(create.history)
+
+
+def pruned(plan: Plan, host: str = "h1") -> tuple[str, ...]:
+    (prune,) = [step for step in steps_of(plan, host) if isinstance(step, Prune)]
+    return prune.containers

@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from deploy.rollout.kept import read_spec, spec_label
+from deploy.values import labels
+from deploy.values.mounts import Mount
+from deploy.values.release import ContainerSpec
+
+SPEC = ContainerSpec(
+    environment={"PROFILE": "prod", "PASSWORD": "s3cret=x", "EMPTY": ""},
+    port=9000,
+    memory=700 * 2**20,
+    cpus=1.8,
+    mounts=(
+        Mount(source="/srv/logs", target="/logs"),
+        Mount(source="/etc/app", target="/app", read_only=True),
+    ),
+    log_file="/logs/app.log",
+    user="10001:10001",
+    stop_timeout=60,
+    secrets=("PASSWORD",),
+)
+
+
+def seen(spec: ContainerSpec, **changes: Any) -> dict[str, Any]:
+    """As the engine's inspection has it: the image's own variables between ours."""
+    environment = [f"{name}={value}" for name, value in spec.environment.items()]
+    config = {"Env": ["PATH=/usr/bin", *environment], "Labels": {labels.SPEC: spec_label(spec)}}
+    return {"Config": config | changes}
+
+
+def test_a_container_tells_what_it_was_made_from() -> None:
+    assert read_spec(seen(SPEC)) == SPEC
+    bare = ContainerSpec(environment={}, port=8080)
+    assert read_spec(seen(bare)) == bare
+
+
+def test_the_label_holds_no_value_of_the_environment() -> None:
+    assert "s3cret" not in spec_label(SPEC)
+    assert "prod" not in spec_label(SPEC)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Labels": {}},
+        {"Labels": {labels.SPEC: "{"}},
+        {"Labels": {labels.SPEC: "[]"}},
+        {"Labels": {labels.SPEC: '{"environment": []}'}},
+        {"Env": ["PATH=/usr/bin"]},
+    ],
+)
+def test_a_container_that_does_not_say_is_known_as_such(changes: dict[str, Any]) -> None:
+    assert read_spec(seen(SPEC, **changes)) is None
