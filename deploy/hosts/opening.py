@@ -21,8 +21,6 @@ CHANNEL_TIMEOUT = 10
 """Seconds for a gateway to reach the next hop."""
 SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
-# Preferred over the post-quantum exchanges that OpenSSH 9 and newer agree on, for its lower cost.
-FAST_KEY_EXCHANGE = "curve25519-sha256@libssh.org"
 
 
 class Pinned(paramiko.RejectPolicy):
@@ -176,7 +174,6 @@ def _transport(
     wanted |= set(key_types)
     # The server picks the first type that it has: a key that is not pinned must not come before one that is.
     options.key_types = tuple(sorted(options.key_types, key=lambda key_type: key_type not in wanted))
-    options.kex = tuple(sorted(options.kex, key=lambda kex: kex != FAST_KEY_EXCHANGE))
     return transport
 
 

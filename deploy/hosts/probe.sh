@@ -8,6 +8,22 @@ shift 4
 
 say() { printf '%s %s\0' "$1" "$2"; }
 
+# The content of a small file in $content, without a process: a host of one core starts few of them in a millisecond.
+slurp() {
+  content=
+  IFS= read -r -d '' content <"$1"
+  content=${content%$'\n'}
+}
+
+# The value of a name in a memory.stat file, in $content.
+amount() {
+  local name value
+  content=0
+  while read -r name value; do
+    [[ $name == "$2" ]] && content=$value && return
+  done <"$1"
+}
+
 # The path, and on a second line what stat says of it; "missing", or "denied" when this user may not look.
 describe() {
   local found acl=-
@@ -21,6 +37,16 @@ describe() {
   fi
 }
 
+memory_limit() {
+  local limit used
+  slurp "$1/memory.$2"
+  limit=$content
+  slurp "$1/memory.$3"
+  used=$content
+  amount "$1/memory.stat" "$4"
+  say cgroup "$limit $used $content"
+}
+
 # Limit, use and reclaimable part of each memory cgroup from PID 1's upwards: beside it the engine puts containers.
 memory_limits() {
   local controllers path base v1='' v2='' current
@@ -32,11 +58,9 @@ memory_limits() {
   while :; do
     current=$base$path
     if [[ -r $current/memory.limit_in_bytes ]]; then
-      say cgroup "$(<"$current/memory.limit_in_bytes") $(<"$current/memory.usage_in_bytes") $(
-        grep -s '^total_inactive_file' "$current/memory.stat")"
+      memory_limit "$current" limit_in_bytes usage_in_bytes total_inactive_file
     elif [[ -r $current/memory.max ]]; then
-      say cgroup "$(<"$current/memory.max") $(<"$current/memory.current") $(
-        grep -s '^inactive_file' "$current/memory.stat")"
+      memory_limit "$current" max current inactive_file
     fi
     [[ -n $path ]] || break
     path=${path%/*}
@@ -62,8 +86,10 @@ printf -v now '%(%s)T' -1
 say clock "$now"
 say id "$(id)"
 say home "$HOME"
-say boot "$(<"/proc/sys/kernel/random/boot_id")"
-say meminfo "$(<"/proc/meminfo")"
+slurp /proc/sys/kernel/random/boot_id
+say boot "$content"
+slurp /proc/meminfo
+say meminfo "$content"
 say listening "$(grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6)"
 type -P flock >/dev/null && say tool flock
 type -P find >/dev/null && say tool find

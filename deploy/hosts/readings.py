@@ -114,10 +114,10 @@ def memory(seen: Readings) -> Memory:
 
 
 def cgroup(text: str) -> Cgroup:
-    """Read `limit used [name reclaimable]`."""
-    limit, used, *rest = text.split()
+    """Read `limit used reclaimable`."""
+    limit, used, reclaimable = text.split()
     number = None if limit == "max" or int(limit) >= _UNLIMITED else int(limit)
-    return Cgroup(limit=number, used=int(used), reclaimable=int(rest[1]) if len(rest) > 1 else 0)
+    return Cgroup(limit=number, used=int(used), reclaimable=int(reclaimable))
 
 
 def disk(text: str) -> tuple[int, int | None]:

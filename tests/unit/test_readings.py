@@ -40,8 +40,8 @@ RECORDED = "\0".join(
         f"listening {LISTENING}",
         "tool flock",
         "tool find",
-        "cgroup 734003200 262144000 total_inactive_file 41943040",
-        "cgroup 9223372036854771712 2842062848 total_inactive_file 1066233856",
+        "cgroup 734003200 262144000 41943040",
+        "cgroup 9223372036854771712 2842062848 1066233856",
         "disk 19517928 4096 16777216 16289866",
         "mount /srv/app log\nthere - 1001 1001 755 directory",
         "/srv/app log/old.log",
@@ -107,7 +107,7 @@ class TestMemory:
         assert memory(Readings(meminfo=MEMINFO, cgroups=groups)).total == 200 << 20
 
     def test_without_a_limit_the_machine_counts(self) -> None:
-        for text in ("max 1000 inactive_file 5", "9223372036854771712 1000 total_inactive_file 5"):
+        for text in ("max 1000 5", "9223372036854771712 1000 5"):
             group = readings.cgroup(text)
             assert memory(Readings(meminfo=MEMINFO, cgroups=(group,))).total == 1009936 * 1024
 
