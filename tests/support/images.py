@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import docker
+from docker.errors import ImageNotFound
 
 from tests.support.tars import tar_of
 
@@ -47,8 +49,10 @@ def load_image(
 
 
 def remove_images(client: docker.DockerClient, *prefixes: str) -> None:
-    """Take names that begin so from the engine."""
-    for image in client.images.list():
-        for tag in image.tags:
-            if tag.startswith(prefixes):
-                client.images.remove(tag)
+    """Take names that begin so from the engine, those with digests included."""
+    for image in client.api.images():
+        for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]:
+            if name.startswith(prefixes):
+                # With the last tag of a repository its digests go too.
+                with suppress(ImageNotFound):
+                    client.images.remove(name)
