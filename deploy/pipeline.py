@@ -113,6 +113,11 @@ def _image(run: Run, ready: Settings, build: Build) -> Build:
     from deploy.artifact.image import build_image
     from deploy.engine import local
 
+    # A sandbox's hosts are this machine's own.
+    if ready.platform is None and not ready.hosts_sandbox:
+        from deploy.hosts.platform import ask_platform
+
+        ready = ready.model_copy(update={"platform": ask_platform(ready.inventory(), run.stream)})
     return build_image(build, ready, run.root, local(run.stream), run.stream)
 
 
