@@ -1,13 +1,15 @@
 """Read what `probe.sh` says."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from deploy.values.facts import PathFacts
+from deploy.values.facts import Kind, PathFacts
 
 _KIB = 1024
 _UNLIMITED = 1 << 60
 """A cgroup v1 limit from here on means none: the kernel writes the highest page count of a 64 bit machine."""
+_KINDS: Mapping[str, Kind] = {"d": "directory", "-": "file"}
 _ID = re.compile(r"\d+(?:\(([^)]*)\))?")
 
 
@@ -49,45 +51,44 @@ class Readings:
 
 
 def parse(text: str) -> Readings:
-    """Read all records; one of an unknown name is ignored."""
-    found = Readings()
+    """Read all records; one of an unknown name is ignored.
+
+    Raises:
+        ValueError: a record is not what the script writes.
+    """
+    once: dict[str, str] = {}
+    tools: set[str] = set()
+    cgroups: list[Cgroup] = []
+    mounts: list[PathFacts] = []
     for record in text.split("\0"):
-        found = _add(found, record)
-    return found
-
-
-def _add(found: Readings, record: str) -> Readings:
-    if record.startswith("/") and found.mounts:
-        last = found.mounts[-1]
-        last = replace(last, unwritable=(*last.unwritable, record))
-        return replace(found, mounts=(*found.mounts[:-1], last))
-    name, _, value = record.partition(" ")
-    match name:
-        case "clock":
-            return replace(found, clock=float(value))
-        case "id":
-            user, groups = identity(value)
-            return replace(found, user=user, groups=groups)
-        case "home":
-            return replace(found, home=value)
-        case "boot":
-            return replace(found, boot_id=value)
-        case "tool":
-            return replace(found, tools=found.tools | {value})
-        case "meminfo":
-            return replace(found, meminfo=value)
-        case "cgroup":
-            return replace(found, cgroups=(*found.cgroups, cgroup(value)))
-        case "disk":
-            free, inodes = disk(value)
-            return replace(found, disk_free=free, inodes_free=inodes)
-        case "listening":
-            return replace(found, listening=listening(value))
-        case "mount":
-            return replace(found, mounts=(*found.mounts, path(value)))
-        case "log":
-            return replace(found, log=path(value))
-    return found
+        name, _, value = record.partition(" ")
+        if record.startswith("/") and mounts:
+            mounts[-1] = replace(mounts[-1], unwritable=(*mounts[-1].unwritable, record))
+        elif name == "mount":
+            mounts.append(path(value))
+        elif name == "cgroup":
+            cgroups.append(cgroup(value))
+        elif name == "tool":
+            tools.add(value)
+        else:
+            once[name] = value
+    user, groups = identity(once.get("id", ""))
+    free, inodes = disk(once.get("disk", ""))
+    return Readings(
+        clock=float(once.get("clock", 0)),
+        user=user,
+        groups=groups,
+        home=once.get("home", ""),
+        boot_id=once.get("boot_id", ""),
+        tools=frozenset(tools),
+        meminfo=once.get("meminfo", ""),
+        cgroups=tuple(cgroups),
+        disk_free=free,
+        inodes_free=inodes,
+        listening=listening(once.get("listening", "")) or connections(once.get("connections", "")),
+        mounts=tuple(mounts),
+        log=path(once["log"]) if "log" in once else None,
+    )
 
 
 def identity(text: str) -> tuple[str, tuple[str, ...]]:
@@ -129,24 +130,35 @@ def disk(text: str) -> tuple[int, int | None]:
 
 
 def listening(text: str) -> tuple[int, ...]:
+    """Local ports of `ss -Hltn`, sorted."""
+    fields = (line.split() for line in text.splitlines())
+    return tuple(sorted({int(f[3].rsplit(":", 1)[1]) for f in fields if len(f) > 3}))
+
+
+def connections(text: str) -> tuple[int, ...]:
     """Local ports of /proc/net/tcp and tcp6 lines in state LISTEN, sorted."""
     fields = (line.split() for line in text.splitlines())
     return tuple(sorted({int(f[1].rsplit(":", 1)[1], 16) for f in fields if len(f) > 3 and f[3] == "0A"}))
 
 
 def path(text: str) -> PathFacts:
-    """Read a path and, on the line after it, what stat said: `there ACL uid gid mode kind`."""
-    name, _, found = text.rpartition("\n")
-    answer, *rest = found.split(None, 5)
-    if answer != "there":
+    """Read a path and, on the line after it, what `ls -Lldn` said: `there drwxr-xr-x+ links uid gid …`."""
+    name, _, found = text.partition("\nthere ")
+    if not found:
+        name, _, answer = text.rpartition("\n")
         return PathFacts(path=name, answer="missing" if answer == "missing" else "denied")
-    access_list, uid, gid, mode, kind = rest
+    letters, _, uid, gid = found.split()[:4]
     return PathFacts(
         path=name,
         answer="there",
         uid=int(uid),
         gid=int(gid),
-        mode=int(mode, 8),
-        kind=kind,
-        access_list=access_list == "+",
+        mode=mode(letters),
+        kind=_KINDS.get(letters[0], "special"),
+        access_list=letters.endswith("+"),
     )
+
+
+def mode(letters: str) -> int:
+    """Permission bits of a mode as ls(1) writes it."""
+    return sum(1 << (8 - place) for place, letter in enumerate(letters[1:10]) if letter not in "-ST")

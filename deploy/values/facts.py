@@ -8,6 +8,7 @@ from deploy.values import labels
 from deploy.values.inventory import Host
 
 Health = Literal["none", "starting", "healthy", "unhealthy"]
+Kind = Literal["directory", "file", "special"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +90,7 @@ class PathFacts:
     gid: int = -1
     mode: int = 0
     """Permission bits."""
-    kind: str = ""
-    """As stat(1) names it: `directory`, `regular file` and the like."""
+    kind: Kind = "special"
     access_list: bool = False
     """Whether an ACL says more than the mode does."""
     unwritable: tuple[str, ...] = ()

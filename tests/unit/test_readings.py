@@ -24,9 +24,17 @@ Buffers:           10252 kB
 """
 
 LISTENING = """\
+LISTEN 0      128          0.0.0.0:22    0.0.0.0:*
+LISTEN 0      4096   127.0.0.53%lo:53    0.0.0.0:*
+LISTEN 0      4096       127.0.0.1:8080  0.0.0.0:*
+LISTEN 0      128             [::]:22       [::]:*
+LISTEN 0      4096               *:9100        *:*
+"""
+
+CONNECTIONS = """\
    0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1681 1
    1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 2436 1
-   2: 0100007F:0016 0200007F:C350 01 00000000:00000000 00:00000000 00000000 0 0 2437 1
+   2: 0100007F:0017 0200007F:C350 01 00000000:00000000 00:00000000 00000000 0 0 2437 1
    0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0 0
 """
 
@@ -35,7 +43,7 @@ RECORDED = "\0".join(
         "clock 1795449143",
         "id uid=1001(deploy) gid=1001(deploy) groups=1001(deploy),27(sudo),105(docker)",
         "home /home/deploy",
-        "boot 702c8b35-5491-4b1a-9025-e7c0a627b41e",
+        "boot_id 702c8b35-5491-4b1a-9025-e7c0a627b41e",
         f"meminfo {MEMINFO}",
         f"listening {LISTENING}",
         "tool flock",
@@ -43,12 +51,12 @@ RECORDED = "\0".join(
         "cgroup 734003200 262144000 41943040",
         "cgroup 9223372036854771712 2842062848 1066233856",
         "disk 19517928 4096 16777216 16289866",
-        "mount /srv/app log\nthere - 1001 1001 755 directory",
+        "mount /srv/app log\nthere drwxr-xr-x 2 1001 1001 4096 Nov 23 15:00 /srv/app log",
         "/srv/app log/old.log",
         "/srv/app log/with\nnewline and mount /x",
         "mount /nope\nmissing",
         "mount /root/x\ndenied",
-        "log /srv/app log/app.log\nthere + 0 0 644 regular empty file",
+        "log /srv/app log/app.log\nthere -rw-r--r--+ 1 0 0 0 Nov 23 15:00 /srv/app log/app.log",
         "",
     ]
 )
@@ -67,7 +75,8 @@ def test_the_host_itself_is_read(recorded: Readings) -> None:
 
 
 def test_ports_are_those_that_listen_in_both_families(recorded: Readings) -> None:
-    assert recorded.listening == (22, 8080)
+    assert recorded.listening == (22, 53, 8080, 9100)
+    assert readings.parse(f"connections {CONNECTIONS}\0").listening == (22, 8080)
 
 
 def test_the_disk_is_read_in_bytes(recorded: Readings) -> None:
@@ -87,7 +96,7 @@ def test_mounts_are_read_with_the_files_that_cannot_be_written(recorded: Reading
 
 def test_the_log_is_read(recorded: Readings) -> None:
     assert recorded.log is not None
-    assert recorded.log.kind == "regular empty file"
+    assert recorded.log.kind == "file"
     assert recorded.log.access_list
 
 
@@ -117,6 +126,20 @@ class TestMemory:
         assert memory(Readings(meminfo=MEMINFO, cgroups=(group,))).available == 0
 
 
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        ("drwxr-xr-x", 0o755),
+        ("-rw-r-----", 0o640),
+        ("drwxrwxrwt", 0o777),
+        ("drwxrwx--T+", 0o770),
+        ("-rwsr-Sr-x.", 0o745),
+    ],
+)
+def test_modes_are_read_as_ls_writes_them(letters: str, expected: int) -> None:
+    assert readings.mode(letters) == expected
+
+
 class TestWhoMayWrite:
     @pytest.mark.parametrize(
         ("uid", "gid", "mode", "expected"),
@@ -136,7 +159,7 @@ class TestWhoMayWrite:
         assert path.writable_by(uid, gid) is expected
 
     def test_a_file_needs_no_right_to_search(self) -> None:
-        path = PathFacts(path="/f", answer="there", uid=1, gid=1, mode=0o666, kind="regular file")
+        path = PathFacts(path="/f", answer="there", uid=1, gid=1, mode=0o666, kind="file")
 
         assert path.writable_by(5, 5) is True
 
@@ -228,4 +251,4 @@ def test_architectures_are_named_as_images_name_them(machine: str, expected: str
 def test_every_listening_port_is_found(ports: list[int]) -> None:
     lines = [f" {n}: 0100007F:{port:04X} 00000000:0000 0A 0 0" for n, port in enumerate(ports)]
 
-    assert readings.listening("\n".join(lines)) == tuple(sorted(ports))
+    assert readings.connections("\n".join(lines)) == tuple(sorted(ports))

@@ -110,7 +110,7 @@ def test_a_read_only_mount_need_not_be_writable() -> None:
 
 
 def test_a_log_file_that_the_application_could_not_write() -> None:
-    log = PathFacts(path="/srv/logs/app.log", answer="there", uid=0, mode=0o644, kind="regular file")
+    log = PathFacts(path="/srv/logs/app.log", answer="there", uid=0, mode=0o644, kind="file")
     assert "cannot write LOG_FILE" in said(host_facts(log=log))
 
 
