@@ -15,6 +15,8 @@ LONGEST_PAUSE = 1.0
 PROBE_TIMEOUT = 5.0
 MONITOR_PAUSE = 0.5
 
+SIGKILLED = 137
+
 Inspect = Mapping[str, Any]
 
 
@@ -136,8 +138,9 @@ def inspect_running(site: Site, container: str) -> Inspect:
 def why_stopped(seen: Inspect) -> str:
     """Why a container is not running, in words, from its inspection."""
     state = seen["State"]
-    if state["OOMKilled"]:
-        limit = seen["HostConfig"]["Memory"]
+    limit = seen["HostConfig"]["Memory"]
+    # Engine 20.10 on cgroup v1 does not always notice: then SIGKILL, which nobody here sent, is the sign.
+    if limit and (state["OOMKilled"] or state["ExitCode"] == SIGKILLED):
         return f"OOM-killed, limit {limit // 2**20}m; raise MEMORY or give the heap less of it."
     why = f"exit code {state['ExitCode']}"
     return f"{why}: {state['Error']}" if state.get("Error") else why

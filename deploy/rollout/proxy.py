@@ -36,8 +36,7 @@ def start(site: Site, step: StartProxy) -> None:
         site.api.stop(step.replaces, timeout=STOP_TIMEOUT)
         _rename(site, step.replaces, replaced_proxy_name(step.app))
     _create(site, name, step)
-    sends_to = upstream(step.sends_to or NOWHERE, step.container_port)
-    _put(site, name, {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": sends_to})
+    _put(site, name, configuration(step.sends_to or NOWHERE, step.container_port))
     site.api.start(name)
 
 
@@ -84,6 +83,11 @@ def made_from(image: str, published: Published) -> str:
     return f"{image} {published} {configuration}"
 
 
+def configuration(alias: str, port: int) -> dict[str, str]:
+    """The proxy's files; all of them at each switch, so that what somebody changed by hand is put right."""
+    return {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": upstream(alias, port)}
+
+
 def upstream(alias: str, port: int) -> str:
     """The part of the configuration that changes with a switch.
 
@@ -113,7 +117,10 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
     """
     name = proxy_name(app)
     before = _get(site, name, "jarship/upstream.conf")
-    _put(site, name, {"jarship/upstream.conf": upstream(alias, port)})
+    in_use = alias_of(site.connection, inspect(site, name)) == alias
+    _put(site, name, configuration(alias, port))
+    if in_use:
+        return  # it went no further than the file, if anywhere
     code, said = _exec(site, name, ["nginx", "-t"])
     if code:
         _put(site, name, {"jarship/upstream.conf": before})

@@ -63,8 +63,9 @@ class Releases:
             "secrets": {"TOKEN": SecretStr(SECRET)},
         }
         given = bare_settings(**{**known, "image": known["app_name"], **changes})
-        settings = self.sandbox.sandbox.apply(given)
-        return settings.model_copy(update={"hosts": only} if only else {})
+        own = {"proxy_image": changes["proxy_image"]} if "proxy_image" in changes else {}
+        chosen = {"hosts": only} if only else {}
+        return self.sandbox.sandbox.apply(given).model_copy(update={**own, **chosen})
 
     def build(self, version: str, *, proxy_image: str = "", **options: Any) -> Build:
         """A build in the registry, which shows its version."""
