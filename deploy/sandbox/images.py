@@ -200,17 +200,28 @@ def _output(events: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def remove(client: docker.DockerClient, stream: Stream) -> None:
-    """Remove every image that was built for sandboxes, but those that another sandbox's containers use."""
+    """Remove every image that was built for sandboxes or upon a stand-in, but those that containers use."""
     for image in client.images.list(filters={"label": labels.SANDBOX_IMAGE}):
         for tag in image.tags:
-            try:
-                client.images.remove(tag)
-            except ImageNotFound:
-                continue
-            except APIError as error:
-                if error.status_code != 409:
-                    raise
-                stream.warning(f"{tag} stays: another sandbox uses it.")
+            _remove(client, tag, stream)
+
+
+def forget_registry(client: docker.DockerClient, registry: str, stream: Stream) -> None:
+    """Remove this engine's names for what was pushed to a registry (`host:port`) that is no more."""
+    for tag in _tags(client):
+        if tag.startswith(f"{registry}/"):
+            _remove(client, tag, stream)
+
+
+def _remove(client: docker.DockerClient, tag: str, stream: Stream) -> None:
+    try:
+        client.images.remove(tag)
+    except ImageNotFound:
+        return
+    except APIError as error:
+        if error.status_code != 409:
+            raise
+        stream.warning(f"{tag} stays: a container uses it.")
 
 
 def _tags(client: docker.DockerClient) -> frozenset[str]:

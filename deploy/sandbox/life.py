@@ -15,7 +15,14 @@ from deploy.sandbox.images import Name
 from deploy.sandbox.keys import ensure_key
 from deploy.sandbox.ports import free_ports
 from deploy.sandbox.state import Home, State, new_id
-from deploy.sandbox.value import REGISTRY, Sandbox, container_name, is_default, sandbox_of
+from deploy.sandbox.value import (
+    REGISTRY,
+    Sandbox,
+    container_name,
+    is_default,
+    registry_address,
+    sandbox_of,
+)
 from deploy.setup import machine
 from deploy.values import labels
 from deploy.values.errors import BuildError
@@ -95,7 +102,7 @@ def status(root: Path, *, stream: Stream, home: Path | None = None) -> list[dict
         return {"name": name, "state": _state_of(entries.get(container)), **reached, "container": container}
 
     return [
-        row(REGISTRY, url=f"http://127.0.0.1:{state.registry_port}", ssh=None),
+        row(REGISTRY, url=f"http://{registry_address(state)}", ssh=None),
         *(
             row(host.name, url=f"http://127.0.0.1:{host.app_port}", ssh=f"127.0.0.1:{host.ssh_port}")
             for host in state.hosts
@@ -104,7 +111,7 @@ def status(root: Path, *, stream: Stream, home: Path | None = None) -> list[dict
 
 
 def down(root: Path, *, stream: Stream, images_too: bool = False, home: Path | None = None) -> None:
-    """Remove every trace of the sandbox: containers, networks, volumes, keys and state.
+    """Remove every trace of the sandbox: containers, networks, volumes, names of images, keys and state.
 
     Args:
         root: this repository.
@@ -116,7 +123,10 @@ def down(root: Path, *, stream: Stream, images_too: bool = False, home: Path | N
     client = engine.local(stream)
     try:
         with place.locked(), stream.step("sandbox.down", "take the sandbox down"):
+            state = place.load()
             containers.remove_everything(client, f"{labels.SANDBOX_HOME}={place.path}")
+            if state:
+                images.forget_registry(client, registry_address(state), stream)
             place.remove()
         if images_too:
             images.remove(client, stream)

@@ -64,6 +64,11 @@ def container_name(sandbox: str, name: str) -> str:
     return f"jarship-{sandbox}-{name}"
 
 
+def registry_address(state: State) -> str:
+    """How this machine reaches a sandbox's registry."""
+    return f"127.0.0.1:{state.registry_port}"
+
+
 def sandbox_of(state: State, home: Home, *, base_image: str | None, proxy_image: str | None) -> Sandbox:
     """The sandbox that a state describes."""
     hosts = tuple(
@@ -79,7 +84,7 @@ def sandbox_of(state: State, home: Home, *, base_image: str | None, proxy_image:
     return Sandbox(
         id=state.id,
         home=home.path,
-        registry=f"127.0.0.1:{state.registry_port}",
+        registry=registry_address(state),
         hosts=hosts,
         key=home.key,
         known_hosts=home.known_hosts,

@@ -203,11 +203,14 @@ def test_a_sandbox_whose_state_is_lost_is_replaced(own: RunningSandbox, engine: 
     assert engine.api.containers(all=True, filters={"label": f"{labels.SANDBOX}={own.sandbox.id}"}) == []
 
 
-def test_down_leaves_no_trace_and_may_be_said_twice(own: RunningSandbox) -> None:
+def test_down_leaves_no_trace_and_may_be_said_twice(own: RunningSandbox, image: str) -> None:
     home = own.sandbox.home
+    pushed = f"{own.sandbox.registry}/{PROGRAM}"
+    own.client.images.get(image).tag(pushed, "1")
     assert traces(own.client, home)
     down(home)
     assert traces(own.client, home) == []
+    assert own.client.images.list(pushed) == []
     assert not home.exists()
     assert life.find(ROOT, home) is None
     assert life.status(ROOT, stream=Stream(), home=home) == []
