@@ -41,6 +41,7 @@ class Sandbox:
             update |= {"registry": self.registry, "registry_for_hosts": REGISTRY_FOR_HOSTS}
             # It has no users; nobody's password is sent to it.
             update |= {"registry_user": None, "registry_password": None, "registry_ca": None}
+            update["registry_trust"] = "insecure"
         if settings.hosts_sandbox:
             update |= {
                 "hosts": self.hosts,

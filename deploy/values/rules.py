@@ -49,6 +49,8 @@ def _sandbox(given: Given) -> Iterator[tuple[str, str]]:
         yield "REGISTRY", "REGISTRY=sandbox needs HOSTS=sandbox: hosts elsewhere do not reach it"
     if registry and "REGISTRY_FOR_HOSTS" in given.keys:
         yield "REGISTRY_FOR_HOSTS", "means nothing with REGISTRY=sandbox; remove it"
+    if registry and "REGISTRY_TRUST" in given.keys:
+        yield "REGISTRY_TRUST", "means nothing with REGISTRY=sandbox, whose hosts know it; remove it"
     if hosts and "BALANCERS" in given.keys:
         yield "BALANCERS", "means nothing with HOSTS=sandbox; remove it"
 
@@ -59,6 +61,11 @@ def _registry(given: Given) -> Iterator[tuple[str, str]]:
         return
     if "REGISTRY_PASSWORD" in given.keys and "REGISTRY_USER" not in given.keys:
         yield "REGISTRY_PASSWORD", "needs REGISTRY_USER"
+    trust = given.values.get("REGISTRY_TRUST")
+    if trust == "ca" and "REGISTRY_CA" not in given.keys:
+        yield "REGISTRY_TRUST", "ca needs REGISTRY_CA, the file that hosts are to have"
+    if trust == "insecure" and "REGISTRY_CA" in given.keys:
+        yield "REGISTRY_TRUST", "insecure means plain HTTP, where REGISTRY_CA means nothing; remove one"
 
 
 def _hosts(given: Given) -> Iterator[tuple[str, str]]:

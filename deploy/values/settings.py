@@ -195,6 +195,16 @@ class Settings(BaseModel):
             parse=parse_local_path,
         ),
     ] = None
+    registry_trust: Annotated[
+        Literal["ca", "insecure", "system"] | None,
+        Key(
+            group="Registry",
+            doc="How hosts trust the registry: ca (they have REGISTRY_CA's file), insecure (plain HTTP, listed "
+            "in their daemon.json), system (as they are); left out, ca with REGISTRY_CA, else system.",
+            example="insecure",
+            parse=names.one_of("ca", "insecure", "system"),
+        ),
+    ] = None
 
     hosts: Annotated[
         tuple[Host, ...],
@@ -400,6 +410,11 @@ class Settings(BaseModel):
     """By key: `file:line`, `environment` or `default`."""
     notes: tuple[str, ...] = ()
     """What to tell the user about where the settings came from, once, before the work."""
+
+    @property
+    def trust(self) -> Literal["ca", "insecure", "system"]:
+        """REGISTRY_TRUST, or what it means to leave it out."""
+        return self.registry_trust or ("ca" if self.registry_ca else "system")
 
     def secret_values(self) -> frozenset[str]:
         """Every text that must never be shown; each line of a secret of several lines too."""
