@@ -29,6 +29,7 @@ def gather(
     log_file: str | None = None,
     uid: int | None = None,
     gid: int | None = None,
+    authority: str = "",
 ) -> HostFacts:
     """Ask one host; changes nothing there.
 
@@ -41,6 +42,7 @@ def gather(
         log_file: the file in the container, looked at where a mount holds it.
         uid: the user that the application will run as; None when not known.
         gid: that user's group.
+        authority: the file with the certificate of the registry's authority, read when it is named.
 
     Raises:
         HostError: the host did not answer, or lacks a tool that the deploy needs.
@@ -49,7 +51,7 @@ def gather(
     data_root = str(info["DockerRootDir"])
     on_host = log_on_host(log_file, mounts)
     sources = [mount.source for mount in mounts]
-    args = [data_root, _text(uid), _text(gid), on_host or "", *sources]
+    args = [data_root, _text(uid), _text(gid), on_host or "", authority, *sources]
     before = time.time()
     result = connection.run(_SCRIPT.read_text(), args=args, timeout=20)
     after = time.time()
@@ -86,6 +88,8 @@ def gather(
         home=seen.home,
         mounts={path.path: path for path in seen.mounts},
         log=seen.log,
+        registry_config=info.get("RegistryConfig") or {},
+        authority=seen.authority,
         containers=_containers(client, app_name, ports),
     )
 

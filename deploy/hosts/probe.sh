@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Says what a host is like, without changing it: records "name value", each ended by a NUL. A record that begins
 # with "/" is a file that the uid cannot write in the mount named before it.
-# Arguments: engine's data root, uid and gid of the application (or empty), its log file (or empty), mount sources.
+# Arguments: engine's data root, uid and gid of the application (or empty), its log file (or empty), the file of the
+# registry's authority (or empty), mount sources.
 export LC_ALL=C
-data_root=$1 uid=$2 gid=$3 log=$4
-shift 4
+data_root=$1 uid=$2 gid=$3 log=$4 authority=$5
+shift 5
 
 say() { printf '%s %s\0' "$1" "$2"; }
 
@@ -81,6 +82,18 @@ unwritable_files() {
     -print0 2>/dev/null
 }
 
+# The content of the authority's file; nothing when this user may not look.
+authority() {
+  local place=$authority
+  if [[ -r $authority ]]; then
+    slurp "$authority"
+    say authority "$content"
+    return
+  fi
+  until [[ -e $place ]]; do place=${place%/*} place=${place:-/}; done
+  [[ $place != "$authority" && -x $place ]] && say authority ''
+}
+
 printf -v now '%(%s)T' -1
 say clock "$now"
 say id "$(id)"
@@ -107,4 +120,5 @@ if [[ -n $log ]]; then
   until [[ -e $log || $log == / ]]; do log=${log%/*} log=${log:-/}; done
   describe log "$log"
 fi
+[[ -n $authority ]] && authority
 exit 0

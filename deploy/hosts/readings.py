@@ -48,6 +48,8 @@ class Readings:
     listening: tuple[int, ...] = ()
     mounts: tuple[PathFacts, ...] = ()
     log: PathFacts | None = None
+    authority: str | None = None
+    """The content of the file; empty when it is missing, None when it was not seen."""
 
 
 def parse(text: str) -> Readings:
@@ -88,6 +90,7 @@ def parse(text: str) -> Readings:
         listening=listening(once.get("listening", "")) or connections(once.get("connections", "")),
         mounts=tuple(mounts),
         log=path(once["log"]) if "log" in once else None,
+        authority=once.get("authority"),
     )
 
 

@@ -11,6 +11,7 @@ from deploy.rollout.proxy import made_from
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
 from deploy.rollout.survey import Rollout
+from deploy.setup import trust
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import BuildError, InputError
 from deploy.values.settings import Settings
@@ -50,6 +51,7 @@ def order(
             app_port=settings.app_port,
             strategy=settings.strategy,
             user=user_ids(release, image),
+            trust=trust.of_hosts(settings),
         ),
         wishes=Wishes(
             app_port=settings.app_port,

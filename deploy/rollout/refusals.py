@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deploy.rollout.found import Found, is_ours, is_proxy
 from deploy.rollout.strategy import room
+from deploy.setup.trust import Seen, Trust, lack
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import ContainerFacts, HostFacts
@@ -36,6 +37,8 @@ class Wanted:
     """STRATEGY."""
     user: tuple[int, int] | None
     """Numeric user and group of the application; None when the image names them by words."""
+    trust: Trust | None = None
+    """How the hosts are to trust the registry; None where nothing is pulled."""
 
 
 def refuse(wanted: Wanted, facts: Mapping[str, HostFacts], found: Mapping[str, Found]) -> None:
@@ -167,4 +170,13 @@ def _log(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
         )
 
 
-CHECKS = (_names, _port, _platform, _limits, _memory, _mounts, _log)
+def _trust(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """An engine that would refuse the registry."""
+    if wanted.trust is None:
+        return
+    seen = Seen(registry_config=here.registry_config, ca=here.authority)
+    if missing := lack(wanted.trust, seen):
+        yield missing, f"`invoke host.setup --profile={wanted.release.profile}`"
+
+
+CHECKS = (_names, _port, _platform, _limits, _memory, _mounts, _log, _trust)

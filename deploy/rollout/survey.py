@@ -71,6 +71,7 @@ def _look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
         log_file=release.spec.log_file,
         uid=user,
         gid=group,
+        authority=rollout.wanted.trust.ca_file if rollout.wanted.trust else "",
     )
     name = proxy_name(release.app)
     runs = any(item.name == name and item.state == "running" for item in facts.containers)

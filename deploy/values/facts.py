@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from deploy.values import labels
 from deploy.values.inventory import Host
@@ -153,6 +153,10 @@ class HostFacts:
     log: PathFacts | None
     """The log file in its mount; where it is missing, the nearest directory above it that exists."""
     containers: tuple[ContainerFacts, ...]
+    registry_config: Mapping[str, Any] = field(default_factory=dict)
+    """What the engine's `info` says of registries: those without TLS, mirrors."""
+    authority: str | None = None
+    """The content of the file of the registry's authority; empty when it is missing, None when not seen."""
 
     @property
     def platform(self) -> str:

@@ -199,8 +199,8 @@ class Settings(BaseModel):
         Literal["ca", "insecure", "system"] | None,
         Key(
             group="Registry",
-            doc="How hosts trust the registry: ca (they have REGISTRY_CA's file), insecure (plain HTTP, listed "
-            "in their daemon.json), system (as they are); left out, ca with REGISTRY_CA, else system.",
+            doc="How hosts trust the registry: ca (by REGISTRY_CA's file), insecure (plain HTTP, as their "
+            "daemon.json lists), system (as they are); left out, ca with REGISTRY_CA, else system.",
             example="insecure",
             parse=names.one_of("ca", "insecure", "system"),
         ),

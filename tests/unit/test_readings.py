@@ -182,7 +182,7 @@ class TestTheScript:
         return readings.parse(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
     def test_it_says_everything_about_this_machine(self, tmp_path: Path) -> None:
-        seen = self.ask(str(tmp_path / "not there yet"), "", "", "")
+        seen = self.ask(str(tmp_path / "not there yet"), "", "", "", "")
 
         assert seen.clock > 1e9
         assert seen.user
@@ -197,7 +197,8 @@ class TestTheScript:
         for name, mode in {"mine.log": 0o644, "all.log": 0o666}.items():
             (logs / name).write_text("")
             (logs / name).chmod(mode)
-        seen = self.ask("/", "65533", "65533", str(logs / "deep/er/app.log"), str(logs), str(tmp_path / "no"))
+        log = str(logs / "deep/er/app.log")
+        seen = self.ask("/", "65533", "65533", log, "", str(logs), str(tmp_path / "no"))
 
         there, missing = seen.mounts
         assert there.kind == "directory"
@@ -210,14 +211,25 @@ class TestTheScript:
     def test_a_file_on_the_way_is_not_a_directory(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
 
-        assert self.ask("/", "1", "1", "", str(tmp_path / "file/below")).mounts[0].answer == "missing"
+        assert self.ask("/", "1", "1", "", "", str(tmp_path / "file/below")).mounts[0].answer == "missing"
 
     def test_an_odd_name_is_taken_as_it_is(self, tmp_path: Path) -> None:
         odd = tmp_path / "$(touch pwned) '; x"
         odd.mkdir()
 
-        assert self.ask("/", "1", "1", "", str(odd)).mounts[0].path == str(odd)
+        assert self.ask("/", "1", "1", "", "", str(odd)).mounts[0].path == str(odd)
         assert not Path("pwned").exists()
+
+    def test_it_reads_the_file_of_the_registrys_authority(self, tmp_path: Path) -> None:
+        there, hidden = tmp_path / "ca.crt", tmp_path / "hidden"
+        there.write_text("-----BEGIN\nx\n")
+        hidden.mkdir(mode=0)
+
+        assert self.ask("/", "", "", "", str(there)).authority == "-----BEGIN\nx"
+        assert self.ask("/", "", "", "", str(tmp_path / "no/ca.crt")).authority == ""
+        assert self.ask("/", "", "", "", "").authority is None
+        if os.getuid():
+            assert self.ask("/", "", "", "", str(hidden / "ca.crt")).authority is None
 
 
 LOGS = Mount(source="/srv/log", target="/logs")

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploy.rollout.found import find
 from deploy.rollout.refusals import Wanted, refuse
+from deploy.setup.trust import Trust
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import HostFacts, PathFacts
@@ -112,6 +114,14 @@ def test_a_read_only_mount_need_not_be_writable() -> None:
 def test_a_log_file_that_the_application_could_not_write() -> None:
     log = PathFacts(path="/srv/logs/app.log", answer="there", uid=0, mode=0o644, kind="file")
     assert "cannot write LOG_FILE" in said(host_facts(log=log))
+
+
+@pytest.mark.security(3)
+def test_an_engine_that_does_not_trust_the_registry_is_told_with_the_task() -> None:
+    wish = replace(wanted(), trust=Trust(kind="insecure", registry="registry.example.com:5000"))
+    text = said(host_facts(), wish)
+    assert "does not list registry.example.com:5000" in text
+    assert "`invoke host.setup --profile=dev`" in text
 
 
 def test_every_reason_on_every_host_is_told_at_once() -> None:
