@@ -2,7 +2,7 @@
 
 from invoke import Collection
 
-from deploy.command import Run, changes, option, reads
+from deploy.command import Run, changes, option, pending, reads
 
 PROFILE = "Settings to use: .env.PROFILE over .env."
 BUILD = "A build file to deploy as it is, instead of building."
@@ -57,13 +57,39 @@ def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") ->
         "build": BUILD,
         "force": "Build and replace even when nothing has changed.",
         "tag": TAG,
+        "plan": "A file of `plan --out` to carry out, if the hosts and settings are still as it found them.",
     }
 )
-def deploy(run: Run, profile: str = "dev", build: str = "", force: bool = False, tag: str = "") -> None:
+def deploy(
+    run: Run, profile: str = "dev", build: str = "", force: bool = False, tag: str = "", plan: str = ""
+) -> None:
     """Release to every host, or put every host back."""
     from deploy import pipeline
 
-    run.show(pipeline.deploy(run, run.settings(profile), build_file=build, force=force, tag=tag))
+    settings = run.settings(profile)
+    run.show(pipeline.deploy(run, settings, build_file=build, force=force, tag=tag, plan_file=plan))
+
+
+@reads(
+    help={
+        "profile": PROFILE,
+        "build": "A build file to plan with, instead of the build at hand.",
+        "force": "Plan to replace even when nothing has changed.",
+        "out": "A file to keep the plan in, for `deploy --plan=FILE`.",
+        "json": JSON,
+    }
+)
+def plan(
+    run: Run, profile: str = "dev", build: str = "", force: bool = False, out: str = "", json: bool = False
+) -> None:
+    """Show what `deploy` would do to each host, and do nothing."""
+    from deploy import planning
+
+    wish = planning.Wish(build_file=build, force=force, out=out)
+    planned = planning.plan(run, run.settings(profile), wish)
+    run.show(planning.as_json(planned, run.mask) if json else planning.as_text(planned, run.mask))
+    if planned.changes:
+        raise pending()
 
 
 @reads(help={"profile": PROFILE, "json": JSON})
@@ -138,5 +164,5 @@ def sandbox_down(run: Run, images: bool = False) -> None:
     life.down(run.root, stream=run.stream, images_too=images)
 
 
-namespace = Collection(jar, image, tag_, push, build, deploy, status, logs, config, test)
+namespace = Collection(jar, image, tag_, push, build, deploy, plan, status, logs, config, test)
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke import Context, Exit, Task, task
 
-from deploy.values.errors import Failure, InputError, Interrupted, exit_code
+from deploy.values.errors import PENDING, Failure, InputError, Interrupted, exit_code
 from deploy.values.events import Stream
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Run:
         from deploy.output import report
 
         self.show(report.as_json(rows, self.mask) if json else report.table(rows, self.mask))
+
+
+def pending() -> Exit:
+    """The end of a `plan` that found something to do: no failure, but not 0 either."""
+    return Exit(code=PENDING)
 
 
 class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way that its decorator is not

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy.command import Run
 from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError
 from deploy.values.settings import Settings
+
+if TYPE_CHECKING:
+    from deploy.rollout.survey import Rollout
+    from deploy.values.planned import Planned
 
 
 def jar(run: Run, settings: Settings, *, force: bool) -> str:
@@ -24,21 +28,21 @@ def jar(run: Run, settings: Settings, *, force: bool) -> str:
 
 def image(run: Run, settings: Settings) -> str:
     """Build the image of the jar at hand."""
-    build = _image(run, _ready(run, settings), _read(run, settings))
+    build = _image(run, _ready(run, settings), build_at_hand(run, settings))
     _write(run, build)
     return _image_line(build)
 
 
 def tag(run: Run, settings: Settings, *, given: str) -> str:
     """Tag the image at hand."""
-    build = _tag(run, _read(run, settings), given=given)
+    build = _tag(run, build_at_hand(run, settings), given=given)
     _write(run, build)
     return build.tag
 
 
 def push(run: Run, settings: Settings) -> str:
     """Push the image at hand."""
-    build = _push(run, _ready(run, settings), _read(run, settings))
+    build = _push(run, _ready(run, settings), build_at_hand(run, settings))
     _write(run, build)
     return _pushed_line(build)
 
@@ -48,13 +52,36 @@ def build(run: Run, settings: Settings, *, force: bool, tag: str) -> str:
     return _pushed_line(_build(run, settings, _ready(run, settings), force=force, given=tag))
 
 
-def deploy(run: Run, settings: Settings, *, build_file: str, force: bool, tag: str) -> str:
-    """Everything, or only the rollout of a build that was made before."""
+def deploy(
+    run: Run, settings: Settings, *, build_file: str, force: bool, tag: str, plan_file: str = ""
+) -> str:
+    """Everything, or only the rollout of a build that was made before, or of one that was planned."""
     from deploy.build_file import read
 
+    if plan_file:
+        if build_file or force or tag:
+            raise InputError(
+                "--plan goes without --build, --force and --tag.",
+                why="The plan has its own build, and says whether it was made with --force.",
+            )
+        return _deploy_planned(run, settings, plan_file)
     ready = _ready(run, settings)
     made = read(Path(build_file)) if build_file else _build(run, settings, ready, force=force, given=tag)
-    return _roll_out(run, ready, made, force=force)
+    return _roll_out(run, rollout_of(run, ready, made, force=force))
+
+
+def rollout_of(run: Run, ready: Settings, build: Build, *, force: bool) -> "Rollout":
+    """What a build and the settings are to bring to the hosts."""
+    from deploy.rollout.order import order
+
+    return order(
+        build,
+        ready,
+        info=_engine_info(run),
+        now=datetime.now(UTC),
+        deployed_by=f"{getpass.getuser()}@{socket.gethostname()}",
+        force=force,
+    )
 
 
 def status(run: Run, settings: Settings) -> Sequence[dict[str, object]]:
@@ -135,23 +162,24 @@ def _push(run: Run, ready: Settings, build: Build) -> Build:
     return push_image(build, ready, local(run.stream), run.stream)
 
 
-def _roll_out(run: Run, ready: Settings, build: Build, *, force: bool) -> str:
+def _deploy_planned(run: Run, settings: Settings, path: str) -> str:
+    """Do what was planned, as long as what it was decided on has not moved."""
+    from deploy.planning import read_plan
+    from deploy.rollout.basis import refuse_other_settings
+
+    planned = read_plan(settings, path)
+    ready = _ready(run, settings)
+    rollout = rollout_of(run, ready, planned.build, force=planned.force)
+    refuse_other_settings(planned, rollout)
+    return _roll_out(run, rollout, planned)
+
+
+def _roll_out(run: Run, rollout: "Rollout", planned: "Planned | None" = None) -> str:
     from deploy.output.summary import summary
-    from deploy.rollout.order import order
     from deploy.rollout.site import Bench
     from deploy.rollout.transaction import roll_out
 
-    now = datetime.now(UTC)
-    rollout = order(
-        build,
-        ready,
-        info=_engine_info(run),
-        now=now,
-        deployed_by=f"{getpass.getuser()}@{socket.gethostname()}",
-        force=force,
-    )
-    result = roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream)
-    return summary(result)
+    return summary(roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream, planned=planned))
 
 
 def _engine_info(run: Run) -> Mapping[str, Any] | None:
@@ -165,7 +193,7 @@ def _engine_info(run: Run) -> Mapping[str, Any] | None:
     return info
 
 
-def _read(run: Run, settings: Settings) -> Build:
+def build_at_hand(run: Run, settings: Settings) -> Build:
     """The build at hand, which must be of this application and of the source as it lies."""
     from deploy.artifact.source import look
     from deploy.build_file import PATH, read

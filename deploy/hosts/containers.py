@@ -62,6 +62,7 @@ def inspected(document: Mapping[str, Any]) -> ContainerFacts:
         inspected=True,
         restart_policy=str(policy),
         restart_count=int(document.get("RestartCount", 0)),
+        memory=int(host_config.get("Memory") or 0) or None,
         oom_killed=bool(state.get("OOMKilled")),
         error=str(state.get("Error", "")),
         started_at=_moment(state.get("StartedAt")),

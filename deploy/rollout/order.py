@@ -7,13 +7,14 @@ from typing import Any
 from deploy import credentials
 from deploy.registry import Registry, open_registry
 from deploy.rollout.plan import Wishes
-from deploy.rollout.proxy import made_from
+from deploy.rollout.proxy import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
 from deploy.rollout.survey import Rollout
 from deploy.setup import trust
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import BuildError, InputError
+from deploy.values.images import Content
 from deploy.values.settings import Settings
 
 
@@ -41,7 +42,10 @@ def order(
         BuildError: the registry does not have its digest, or cannot be reached.
     """
     pushed = _pushed(build, settings)
-    image = _ask(open_registry(settings, info), pushed)
+    registry = open_registry(settings, info)
+    image = _ask(registry, pushed.repository, pushed.digest)
+    proxy = _ask(registry, pushed.proxy_repository, pushed.proxy_digest)
+    refuse_old_nginx(proxy, settings.proxy_image)
     release = make_release(build, image, settings, now=now, deployed_by=deployed_by)
     login = credentials.find(pushed.registry, settings.registry_user, _secret(settings))
     return Rollout(
@@ -52,6 +56,10 @@ def order(
             strategy=settings.strategy,
             user=user_ids(release, image),
             trust=trust.of_hosts(settings),
+            contents=(
+                Content(image=release.image, layers=image.layers),
+                Content(image=release.proxy_image, layers=proxy.layers),
+            ),
         ),
         wishes=Wishes(
             app_port=settings.app_port,
@@ -63,7 +71,26 @@ def order(
         ),
         inventory=settings.inventory(),
         registry_auth=login.auth_config() if login else None,
+        image=image,
     )
+
+
+def refuse_old_nginx(proxy: ImageFacts, name: str) -> None:
+    """Refuse a proxy's image that says it is older than the configuration needs.
+
+    One that does not say is seen when it has started.
+
+    Raises:
+        InputError: names both versions.
+    """
+    says = proxy.environment.get("NGINX_VERSION", "")
+    if (found := nginx_version(says)) and found < OLDEST_NGINX:
+        least = ".".join(map(str, OLDEST_NGINX))
+        raise InputError(
+            f"PROXY_IMAGE={name} is nginx {says}; {least} is the oldest that will do.",
+            why="An older one loses requests at every switch: it closes connections in the middle of one.",
+            advice="Name a newer one, such as PROXY_IMAGE=nginx:1.30, then run `invoke push`.",
+        )
 
 
 def _pushed(build: Build, settings: Settings) -> Pushed:
@@ -77,15 +104,16 @@ def _pushed(build: Build, settings: Settings) -> Pushed:
     return build.pushed
 
 
-def _ask(registry: Registry, pushed: Pushed) -> ImageFacts:
-    if registry.digest(pushed.repository, pushed.digest) is None:
+def _ask(registry: Registry, repository: str, digest: str) -> ImageFacts:
+    if registry.digest(repository, digest) is None:
         raise BuildError(
-            f"{registry.address} does not have {pushed.repository}@{pushed.digest}.",
+            f"{registry.address} does not have {repository}@{digest}.",
             why="The build was pushed elsewhere, or has been removed since.",
             advice="Run `invoke build` to make and push it again.",
         )
-    manifest = registry.image_manifest(pushed.repository, pushed.digest)
-    return image_facts(registry.config(pushed.repository, manifest.config.digest))
+    manifest = registry.image_manifest(repository, digest)
+    sizes = [layer.size for layer in manifest.layers]
+    return image_facts(registry.config(repository, manifest.config.digest), sizes)
 
 
 def _secret(settings: Settings) -> str | None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import io
+import re
 import tarfile
 from pathlib import Path
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from deploy.hosts.connection import Connection
 from deploy.rollout import http
@@ -26,6 +27,8 @@ SWITCH_TIMEOUT = 15.0
 STOP_TIMEOUT = 5
 NOWHERE = "none"
 """The alias before the first switch."""
+OLDEST_NGINX = (1, 27, 4)
+"""`resolve` in upstreams since 1.27.3, `keepalive_min_timeout` since 1.27.4; see the configuration."""
 
 
 def start(site: Site, step: StartProxy) -> None:
@@ -38,6 +41,37 @@ def start(site: Site, step: StartProxy) -> None:
     _create(site, name, step)
     _put(site, name, configuration(step.sends_to or NOWHERE, step.container_port))
     site.api.start(name)
+    _refuse_old(site, name)
+
+
+def _refuse_old(site: Site, name: str) -> None:
+    """See which nginx it is that has started: not every image says so.
+
+    Raises:
+        Failure: it is too old, or does not run; an older one stops at directives that it does not know.
+    """
+    try:
+        _, said = _exec(site, name, ["nginx", "-v"])
+    except APIError as error:
+        said = f"it does not stay up: {error.explanation}"
+    version = nginx_version(said.partition("nginx/")[2])
+    if version and version >= OLDEST_NGINX:
+        return
+    least = ".".join(map(str, OLDEST_NGINX))
+    raise Failure(
+        f"PROXY_IMAGE must be nginx {least} or newer.",
+        why=f"nginx -v: {' '.join(said.split())}",
+        advice="Name a newer one, such as PROXY_IMAGE=nginx:1.30, then run `invoke push`.",
+        host=site.host.name,
+        step="proxy",
+        details=log_tail(site, name),
+    )
+
+
+def nginx_version(text: str) -> tuple[int, ...] | None:
+    """The version that a text begins with, such as `1.30.1`; None when it is none."""
+    match = re.match(r"\d+(?:\.\d+)+", text)
+    return tuple(map(int, match[0].split("."))) if match else None
 
 
 def _create(site: Site, name: str, step: StartProxy) -> None:

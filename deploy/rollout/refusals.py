@@ -1,5 +1,6 @@
 """Why a rollout would fail on a host, seen before anything has changed. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,19 @@ from deploy.setup.trust import Seen, Trust, lack
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import ContainerFacts, HostFacts
+from deploy.values.images import Content, to_pull
 from deploy.values.labels import APP, PROFILE
 from deploy.values.release import Release, proxy_name
+
+OLDEST_ENGINE = (20, 10)
+"""The oldest that this is tested with; older ones know no cgroup v2."""
+SPACE = 3
+"""Bytes on the disk for each byte that comes over the wire: what comes, and what it unpacks to (2.2 times
+for Debian, a JRE and a jar, measured)."""
+CONTAINER_SPACE = 16 * 2**20
+"""Bytes for a container's own files and the beginning of its log."""
+FILE = 8 * 2**10
+"""Bytes over the wire for each file: in Debian's base 8 KiB (measured), with Java in it many more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,8 @@ class Wanted:
     """Numeric user and group of the application; None when the image names them by words."""
     trust: Trust | None = None
     """How the hosts are to trust the registry; None where nothing is pulled."""
+    contents: tuple[Content, ...] = ()
+    """The images that every host is to have; none when nothing will be pulled."""
 
 
 def refuse(wanted: Wanted, facts: Mapping[str, HostFacts], found: Mapping[str, Found]) -> None:
@@ -179,4 +193,39 @@ def _trust(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
         yield missing, f"`invoke host.setup --profile={wanted.release.profile}`"
 
 
-CHECKS = (_names, _port, _platform, _limits, _memory, _mounts, _log, _trust)
+def _engine(_wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """An engine older than what this is tested with."""
+    match = re.match(r"(\d+)\.(\d+)", here.engine_version)
+    if match and (int(match[1]), int(match[2])) < OLDEST_ENGINE:
+        least = ".".join(map(str, OLDEST_ENGINE))
+        yield (
+            f"its Docker Engine is {here.engine_version}, and {least} is the oldest that will do.",
+            "Upgrade it; on Debian: `sudo apt-get install --only-upgrade docker.io` (or docker-ce).",
+        )
+
+
+def _disk(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """Too little space or too few inodes for the pull."""
+    size = to_pull(wanted.contents, here.stock).size
+    need = SPACE * size + CONTAINER_SPACE
+    way_out = "See what takes it with `docker system df`; `docker image prune` removes untagged images."
+    if need > here.disk_free:
+        yield (
+            f"{_mb(size)} to pull take about {_mb(need)} with what they unpack to ({SPACE} times, and "
+            f"{_mb(CONTAINER_SPACE)} for the container); {_mb(here.disk_free)} are free in {here.data_root}.",
+            way_out,
+        )
+    files = size // FILE
+    if here.inodes_free is not None and files > here.inodes_free:
+        yield (
+            f"{_mb(size)} to pull are about {files} files (one each {FILE // 2**10} KiB); "
+            f"{here.inodes_free} inodes are free in {here.data_root}.",
+            way_out,
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+CHECKS = (_engine, _names, _port, _platform, _limits, _memory, _mounts, _log, _trust, _disk)

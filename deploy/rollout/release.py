@@ -4,14 +4,15 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from deploy.values import labels
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import InputError
+from deploy.values.images import Layer
 from deploy.values.keys import is_secret
 from deploy.values.release import ContainerSpec, HealthCheck, Release
 from deploy.values.settings import Settings
@@ -28,16 +29,37 @@ class ImageFacts:
     user: str
     """As the image's configuration has it; empty means root."""
     labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    command: tuple[str, ...] = ()
+    """Entry point and arguments."""
+    layers: tuple[Layer, ...] = ()
+    """Lowest first; none when no manifest told their sizes."""
 
 
-def image_facts(config: Mapping[str, Any]) -> ImageFacts:
-    """Read an image's configuration blob, as github.com/opencontainers/image-spec describes it."""
+def image_facts(config: Mapping[str, Any], sizes: Sequence[int] = ()) -> ImageFacts:
+    """Read an image's configuration blob, as github.com/opencontainers/image-spec describes it.
+
+    Args:
+        config: the blob's content.
+        sizes: bytes of its layers, as its manifest has them: one for each diff ID.
+    """
     inner = config.get("config") or {}
     return ImageFacts(
         platform=f"{config.get('os', 'linux')}/{config.get('architecture', '')}",
         user=str(inner.get("User") or ""),
         labels=dict(inner.get("Labels") or {}),
+        environment=variables(inner.get("Env") or ()),
+        command=(*(inner.get("Entrypoint") or ()), *(inner.get("Cmd") or ())),
+        layers=tuple(
+            Layer(diff_id=diff_id, size=size)
+            for diff_id, size in zip((config.get("rootfs") or {}).get("diff_ids") or (), sizes, strict=False)
+        ),
     )
+
+
+def variables(entries: Iterable[str]) -> dict[str, str]:
+    """Environment variables by name, of `NAME=value` entries."""
+    return dict(entry.partition("=")[::2] for entry in entries)
 
 
 def new_rollout_id(now: datetime) -> str:

@@ -47,18 +47,22 @@ class Room:
 
 
 def room(release: Release, facts: HostFacts, found: Found) -> Room:
-    """Compare what two releases at once need with what a host has.
-
-    The old one's limit is taken to be the new one's: containers in the list do not tell theirs.
-    """
+    """Compare what two releases at once need with what a host has."""
     need = release.spec.memory or ASSUMED
-    both = 2 * need if found.serving and found.serving.running else need
     return Room(
-        limits=both + CHANNELS,
+        limits=need + _taken(found, need) + CHANNELS,
         total=facts.memory_total,
         new=need + CHANNELS,
         available=facts.memory_available,
     )
+
+
+def _taken(found: Found, need: int) -> int:
+    """Bytes that the old one may grow to; the new one's limit when the engine was not asked for its own."""
+    old = found.serving
+    if old is None or not old.running:
+        return 0
+    return old.memory or (ASSUMED if old.inspected else need)
 
 
 def choose(wish: str, release: Release, facts: HostFacts, found: Found) -> Way:

@@ -9,7 +9,9 @@ from deploy.rollout import proxy, steps
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.release import ImageFacts
 from deploy.rollout.site import Site
+from deploy.rollout.stock import take_stock
 from deploy.rollout.strategy import choose
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
@@ -28,6 +30,8 @@ class Rollout:
     inventory: Inventory
     registry_auth: Mapping[str, str] | None
     """As the Docker SDK's `auth_config`."""
+    image: ImageFacts | None = None
+    """What the release's image says of itself; None when it was not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,8 @@ class Survey:
     facts: Mapping[str, HostFacts]
     found: Mapping[str, Found]
     plan: Plan
+    healthy: bool = True
+    """Whether what serves, and would else be left as it is, is well."""
 
 
 def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Survey:
@@ -53,9 +59,10 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
     refuse(rollout.wanted, facts, found)
     ways = {host: choose(rollout.wanted.strategy, release, facts[host], found[host]) for host in sites}
     plan = make_plan(release, found, ways, rollout.wishes)
-    if not plan.changes and not _all_healthy(plan, sites):
+    healthy = plan.changes or _all_healthy(plan, sites)
+    if not healthy:
         plan = make_plan(release, found, ways, replace(rollout.wishes, force=True))
-    return Survey(facts=facts, found=found, plan=plan)
+    return Survey(facts=facts, found=found, plan=plan, healthy=healthy)
 
 
 def _look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
@@ -73,6 +80,7 @@ def _look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
         gid=group,
         authority=rollout.wanted.trust.ca_file if rollout.wanted.trust else "",
     )
+    facts = replace(facts, stock=take_stock(site.api))
     name = proxy_name(release.app)
     runs = any(item.name == name and item.state == "running" for item in facts.containers)
     sends_to = proxy.alias_of(site.connection, proxy.inspect(site, name)) if runs else ""

@@ -3,6 +3,7 @@
 import time
 
 from deploy.hosts.lock import Owner
+from deploy.rollout.basis import refuse_moved
 from deploy.rollout.execute import execute
 from deploy.rollout.journal import Journal
 from deploy.rollout.reach import Locking, reach
@@ -11,12 +12,19 @@ from deploy.rollout.survey import Rollout, survey
 from deploy.values.events import Stream
 from deploy.values.inventory import Inventory
 from deploy.values.plan import Plan
+from deploy.values.planned import Planned
 from deploy.values.release import Release
 from deploy.values.result import HostResult, Result
 
 
-def roll_out(rollout: Rollout, bench: Bench, stream: Stream) -> Result:
+def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned | None = None) -> Result:
     """Bring a release to every host, or put every touched host back.
+
+    Args:
+        rollout: the release, and where it goes.
+        bench: where the evidence of a failure goes.
+        stream: hears of it.
+        planned: what was planned; when it is not so any more, nothing is changed.
 
     Raises:
         LockedError: somebody else is deploying this application there.
@@ -26,9 +34,11 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream) -> Result:
     begun = time.monotonic()
     locking = Locking(app=rollout.wanted.release.app, owner=owner_of(rollout.wanted.release))
     with reach(rollout.inventory, stream, locking=locking, registry_auth=rollout.registry_auth) as sites:
-        plan = survey(rollout, sites, stream).plan
-        journal = execute(plan, sites, bench)
-    return _result(plan, rollout.inventory, journal, time.monotonic() - begun)
+        seen = survey(rollout, sites, stream)
+        if planned:
+            refuse_moved(planned, seen)
+        journal = execute(seen.plan, sites, bench)
+    return _result(seen.plan, rollout.inventory, journal, time.monotonic() - begun)
 
 
 def owner_of(release: Release) -> Owner:

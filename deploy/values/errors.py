@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+PENDING = 8
+"""What `plan` ends with when there is something to do; no failure, but not 0 either."""
+
 
 class Failure(Exception):
     """An expected failure, told without a traceback.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.values import labels
+from deploy.values.images import Stock
 from deploy.values.inventory import Host
 
 Health = Literal["none", "starting", "healthy", "unhealthy"]
@@ -53,6 +54,8 @@ class ContainerFacts:
     restart_policy: str = ""
     """`no`, `always`, `unless-stopped` or `on-failure`."""
     restart_count: int = 0
+    memory: int | None = None
+    """Its limit in bytes; None for none."""
     oom_killed: bool = False
     error: str = ""
     """What the engine says about a failed start."""
@@ -157,6 +160,8 @@ class HostFacts:
     """What the engine's `info` says of registries: those without TLS, mirrors."""
     authority: str | None = None
     """The content of the file of the registry's authority; empty when it is missing, None when not seen."""
+    stock: Stock = field(default_factory=Stock)
+    """Its images."""
 
     @property
     def platform(self) -> str:

@@ -53,3 +53,14 @@ class Plan:
     def changes(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.stages)
+
+    def steps(self, host: str) -> tuple[Step, ...]:
+        """What would be done on a host, in order."""
+        return tuple(
+            step
+            for stage in self.stages
+            for batch in stage.batches
+            for work in batch
+            if work.host == host
+            for step in work.steps
+        )

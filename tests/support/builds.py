@@ -26,6 +26,20 @@ def some_source(**given: Any) -> Source:
     return Source(**{**content, **given})
 
 
+def some_jar(seed: str = "") -> Jar:
+    """A jar that does not exist, one for each seed."""
+    return Jar(
+        path="app.jar",
+        sha256=hashlib.sha256(seed.encode()).hexdigest(),
+        size=1,
+        version="1",
+        boot_version="3.5.0",
+        start_class="com.example.Application",
+        layers=(),
+        actuator=False,
+    )
+
+
 def build_of_jar(path: Path, *, app: str = "demo", source: Source | None = None) -> Build:
     """The build that `jar` would have made."""
     boot, content = read_boot_jar(path), path.read_bytes()
@@ -48,17 +62,7 @@ def build_of_image(
     """The build that `image` and `tag` would have made; its jar does not exist."""
     found = client.images.get(image)
     platform = f"{found.attrs['Os']}/{found.attrs['Architecture']}"
-    jar = Jar(
-        path="app.jar",
-        sha256=hashlib.sha256(tag.encode()).hexdigest(),
-        size=1,
-        version="1",
-        boot_version="3.5.0",
-        start_class="com.example.Application",
-        layers=(),
-        actuator=False,
-    )
     made = Image(
         id=found.id or "", diff_ids=tuple(found.attrs["RootFS"]["Layers"]), platform=platform, base="scratch"
     )
-    return Build(app=app, source=some_source(), jar=jar, image=made, tag=tag, tag_given=tag_given)
+    return Build(app=app, source=some_source(), jar=some_jar(tag), image=made, tag=tag, tag_given=tag_given)

@@ -9,6 +9,7 @@ from deploy.setup.trust import Trust
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import HostFacts, PathFacts
+from deploy.values.images import Content, Layer, Stock
 from deploy.values.mounts import Mount
 from deploy.values.release import ContainerSpec
 from tests.support.fleet import a_container, a_proxy, a_release, host_facts
@@ -131,3 +132,42 @@ def test_every_reason_on_every_host_is_told_at_once() -> None:
         refuse(wanted(), {"h1": facts, "h2": facts}, {"h1": found, "h2": found})
     assert raised.value.host == "h1, h2"
     assert len(raised.value.details) == 4
+
+
+PULL = (Content(image="i", layers=(Layer(diff_id="a", size=100_000_000), Layer(diff_id="b", size=1_000))),)
+
+
+@pytest.mark.fault(22)
+def test_too_little_disk_for_the_pull_is_refused_with_the_figures() -> None:
+    wish = replace(wanted(), contents=PULL)
+    text = said(host_facts(disk_free=200_000_000), wish)
+    assert "100.0 MB to pull take about 316.8 MB" in text
+    assert "200.0 MB are free in /var/lib/docker" in text
+    assert "docker system df" in text
+    assert said(host_facts(disk_free=320_000_000), wish) == ""
+
+
+@pytest.mark.fault(22)
+def test_what_the_host_has_already_needs_no_disk() -> None:
+    wish = replace(wanted(), contents=PULL)
+    assert said(host_facts(disk_free=20_000_000, stock=Stock(chains=(("a", "z"),))), wish) == ""
+    assert "0.0 MB to pull" in said(host_facts(disk_free=0, stock=Stock(chains=(("a", "b"),))), wish)
+
+
+@pytest.mark.fault(22)
+def test_too_few_inodes_for_the_pull() -> None:
+    wish = replace(wanted(), contents=PULL)
+    assert "12207 files" in said(host_facts(inodes_free=5000), wish)
+    assert said(host_facts(inodes_free=None), wish) == ""
+
+
+@pytest.mark.parametrize("version", ["19.03.15", "18.09", "1.13.1", "4.9.3"])
+def test_an_engine_that_is_too_old(version: str) -> None:
+    text = said(host_facts(engine_version=version))
+    assert f"Docker Engine is {version}, and 20.10 is the oldest" in text
+    assert "apt-get" in text
+
+
+@pytest.mark.parametrize("version", ["20.10.24+dfsg1", "20.10.5-ce", "24.0.7", "28.5.1-rc.1", "", "dev"])
+def test_an_engine_that_is_new_enough_or_does_not_say(version: str) -> None:
+    assert said(host_facts(engine_version=version)) == ""

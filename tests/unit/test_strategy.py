@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from deploy.rollout.found import Found, find
@@ -54,3 +56,13 @@ def test_what_is_asked_for_is_done() -> None:
     large = host_facts(memory_total=8192 * MIB, memory_available=8000 * MIB)
     assert choose("recreate", release(None), large, serving()).strategy == "recreate"
     assert choose("start-first", release(None), large, serving()).strategy == "start-first"
+
+
+def test_what_the_old_one_may_take_is_its_own_limit_when_that_is_known() -> None:
+    here = host_facts(memory_total=1024 * MIB, memory_available=900 * MIB)
+    old = replace(a_container(a_release()), inspected=True, memory=600 * MIB)
+    found = find(host_facts(old, a_proxy()), app="hello", profile="dev", sends_to="")
+    assert choose("auto", release(300 * MIB), here, serving()).strategy == "start-first"
+    way = choose("auto", release(300 * MIB), here, replace(found, serving=replace(old, memory=700 * MIB)))
+    assert (way.strategy, way.why) == ("recreate", "two at once may take 1069m, the host has 1024m")
+    assert choose("auto", release(300 * MIB), here, found).strategy == "start-first"
