@@ -6,6 +6,7 @@ has an end, and the socket sends at once.
 """
 
 import logging
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -33,6 +34,10 @@ MOST_OUTPUT = 8 << 20
 # Reads the script up to its NUL and runs it; what follows on stdin is the script's own. So neither a script
 # nor its input is ever in argv, which every user of the host can read. `read` reads nothing ahead on a pipe.
 _BASH = """bash -c 'IFS= read -r -d "" script; eval "$script"'"""
+
+# What comes before it is not the script's: some users' ~/.bashrc greets even where nobody is.
+_MARK = "\x1e"
+_BEGIN_OUTPUT = r"printf '\036'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +95,16 @@ class Connection:
         Raises:
             HostError: the link broke, bash is missing, or the time was over.
         """
-        channel = self.open_script(script, args=args, timeout=timeout)
+        text = script if isinstance(script, str) else shlex.join(script)
+        channel = self.open_script(f"{_BEGIN_OUTPUT}\n{text}", args=args, timeout=timeout)
         try:
             return self._finish(channel, stdin.encode(), time.monotonic() + timeout, timeout)
         finally:
             channel.close()
 
-    def open_script(
-        self, script: str | Sequence[str], *, args: Sequence[str] = (), timeout: float = 10
-    ) -> paramiko.Channel:
+    def open_script(self, script: str, *, args: Sequence[str] = (), timeout: float = 10) -> paramiko.Channel:
         """Start a bash script in a session of its own; the channel is its stdin, stdout and stderr."""
-        text = script if isinstance(script, str) else shlex.join(script)
-        text = f"set -- {shlex.join(args)}\n{text}" if args else text
+        text = f"set -- {shlex.join(args)}\n{script}" if args else script
         if "\0" in text:
             raise ValueError("a script holds no NUL")
         channel = self.open_session(_BASH, timeout=timeout)
@@ -209,8 +212,8 @@ class Connection:
         channel.status_event.wait(max(0.0, deadline - time.monotonic()))
         if not self.alive():
             raise self.broken()
-        result = Result(code=channel.exit_status, out=out, err=err)
-        if result.code == 127 and "bash" in err:
+        result = Result(code=channel.exit_status, out=out.partition(_MARK)[2], err=err)
+        if result.code == 127 and lacks_bash(err):
             raise self.no_bash(err)
         return result
 
@@ -235,6 +238,13 @@ class Connection:
             size += len(part)
             if size <= MOST_OUTPUT:
                 parts.append(part)
+
+
+def lacks_bash(err: str) -> bool:
+    """Whether the login shell says that there is no bash, rather than bash that there is no command."""
+    return bool(
+        re.search(r"\bbash: (command )?not found|[Uu]nknown command:? .?bash|bash: No such file", err)
+    )
 
 
 def _text(address: tuple[str, int] | None) -> str:

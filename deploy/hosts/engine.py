@@ -8,6 +8,7 @@ channel is kept and used again; starting one costs the host a process of 23 MB, 
 import functools
 import struct
 from collections.abc import Iterator
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any, NoReturn
 
 import docker
@@ -82,6 +83,13 @@ class _Engine(docker.APIClient):
         if not self._connection.alive():
             raise self._connection.broken() from error
         silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError)
+        if said := _greeting(error):
+            raise HostError(
+                f"Docker on {host.name} cannot be spoken to.",
+                why=f"A start file of {self._connection.user}'s shell (~/.bashrc) prints text: {said!r}.",
+                advice=_look(self._connection, "begin ~/.bashrc with: case $- in *i*) ;; *) return ;; esac"),
+                host=host.name,
+            ) from error
         what = f"Docker on {host.name} {'did not answer in time' if silent else 'closed the connection'}."
         raise HostError(
             what,
@@ -186,8 +194,21 @@ def _look(connection: Connection, command: str) -> str:
     return f"On {connection.host.name}: {command}"
 
 
+def _greeting(error: BaseException) -> str:
+    """What came instead of an answer's first line."""
+    cause = _cause(error)
+    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        return str(cause).strip()
+    return ""
+
+
 def _reason(error: BaseException) -> str:
+    cause = _cause(error)
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _cause(error: BaseException) -> BaseException:
     """The innermost cause: requests and urllib3 wrap it several times."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
-    return f"{type(error).__name__}: {error}"
+    return error

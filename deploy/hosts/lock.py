@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deploy.hosts.connection import Connection
+from deploy.hosts.connection import Connection, lacks_bash
 from deploy.hosts.lines import Lines
 from deploy.hosts.probe import missing_tool
 from deploy.values.errors import Failure, HostError, LockedError
@@ -294,8 +294,10 @@ class _Candidate:
         asked = clock()
         self._say("go")
         try:
-            while answer in {"", "ready"}:
+            # What the user's ~/.bashrc prints comes first.
+            while answer != "ready":
                 answer = self._lines.read(deadline)
+            answer = self._lines.read(deadline)
             if answer == "locked":
                 self._taken = True
                 return Lock(
@@ -357,7 +359,7 @@ class _Candidate:
         if not self.connection.alive():
             return self.connection.broken()
         said = self._lines.errors()
-        if "bash" in said:
+        if lacks_bash(said):
             return self.connection.no_bash(said)
         return self._error("The host's lock cannot be taken.", said or f"The lock process ended ({error}).")
 

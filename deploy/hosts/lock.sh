@@ -26,10 +26,10 @@ open_lock() {
   { exec 9<"$file"; } 2>/dev/null || fail "$file cannot be opened"
 }
 
-type -P flock >/dev/null || fail "flock is missing"
 IFS= read -r -t "$timeout" owner || exit 1
 printf 'ready\n'
 IFS= read -r -t "$timeout" word && [[ $word == go ]] || exit 1
+type -P flock >/dev/null || fail "flock is missing"
 open_lock
 if ! flock -n 9; then
   printf -v now '%(%s)T' -1

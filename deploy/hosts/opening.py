@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import shlex
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,6 @@ class Pinned(paramiko.RejectPolicy):
 
 def open_fabric(host: Host, access: Access, timeout: float) -> Any:
     """Open a `fabric.Connection`; raises HostError."""
-    _check_key(host, access)
     connection = _configured(host, access, timeout)
     hops = list(_hops(connection))
     for hop in hops:
@@ -54,8 +54,8 @@ def open_fabric(host: Host, access: Access, timeout: float) -> Any:
             hops[-1].connect_kwargs["sock"] = _dial(hops[-1].host, hops[-1].port, timeout)
         connection.open()
     except (paramiko.SSHException, OSError, EOFError, HostError) as error:
-        close(connection)
         failed = next((hop for hop in reversed(hops) if not hop.is_connected), connection)
+        close(connection)
         raise refusals.opening(host, failed, access, error, via=failed is not connection) from error
     except BaseException:
         close(connection)
@@ -66,30 +66,14 @@ def open_fabric(host: Host, access: Access, timeout: float) -> Any:
 def close(connection: Any) -> None:
     """Close a Fabric connection and its gateways."""
     for hop in _hops(connection):
-        transport = hop.client.get_transport()
-        link = getattr(transport, "sock", None)
-        sock = link.carrier if isinstance(link, Link) else hop.connect_kwargs.get("sock")
-        if isinstance(sock, socket.socket):
+        dialled = hop.connect_kwargs.get("sock")
+        if isinstance(dialled, socket.socket):
             # Wakes paramiko's reading thread, which close() waits for and which looks up once in 0.1 s.
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+                dialled.shutdown(socket.SHUT_RDWR)
         hop.client.close()
-
-
-def _check_key(host: Host, access: Access) -> None:
-    if access.key is None:
-        return
-    try:
-        with Path(access.key).expanduser().open("rb"):
-            return
-    except OSError as error:
-        raise HostError(
-            f"The SSH key {access.key} cannot be read.",
-            why=str(error.strerror),
-            advice="Set SSH_KEY to the private key of the deploy user, or leave it out to use the agent's.",
-            host=host.name,
-        ) from error
+        if isinstance(dialled, socket.socket):
+            dialled.close()
 
 
 def _configured(host: Host, access: Access, timeout: float) -> Any:
@@ -98,30 +82,44 @@ def _configured(host: Host, access: Access, timeout: float) -> Any:
         "auth_timeout": timeout,
         "channel_timeout": CHANNEL_TIMEOUT,
         # A key that is named is the one to use, not one of many: sshd counts each as a failure.
-        "allow_agent": access.key is None or _encrypted(access.key),
+        "allow_agent": access.key is None or _encrypted(host, access.key),
         "look_for_keys": access.key is None,
     }
     if access.key is not None:
         options["key_filename"] = [str(Path(access.key).expanduser())]
-    config = fabric.Config(overrides={"connect_kwargs": options, "forward_agent": False})
-    port = None if host.port == known_hosts.DEFAULT_PORT else host.port
-    return fabric.Connection(
-        host.address,
-        user=host.user,
-        port=port,
-        config=config,
-        connect_timeout=max(1, int(timeout)),
-        forward_agent=False,
-    )
-
-
-def _encrypted(key: str) -> bool:
     try:
-        paramiko.PKey.from_path(str(Path(key).expanduser()))
-    except paramiko.PasswordRequiredException:
+        return fabric.Connection(
+            host.address,
+            user=host.user,
+            port=None if host.port == known_hosts.DEFAULT_PORT else host.port,
+            config=fabric.Config(overrides={"connect_kwargs": options, "forward_agent": False}),
+            connect_timeout=max(1, int(timeout)),
+            forward_agent=False,
+        )
+    except (paramiko.SSHException, ValueError, KeyError, OSError) as error:
+        raise HostError(
+            "The SSH configuration cannot be used.",
+            why=f"{type(error).__name__}: {error}",
+            advice=f"Check ~/.ssh/config and /etc/ssh/ssh_config: ssh -G {shlex.quote(host.address)}",
+            host=host.name,
+        ) from error
+
+
+def _encrypted(host: Host, key: str) -> bool:
+    """Whether a private key needs a passphrase, and so the agent; raises HostError when it is not one."""
+    path = Path(key).expanduser()
+    try:
+        paramiko.PKey.from_path(str(path))
+    except TypeError:  # So the cryptography library says that it needs a passphrase.
         return True
-    except (paramiko.SSHException, OSError, ValueError, TypeError):
-        return False
+    except (paramiko.SSHException, OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "It is not a private key that SSH can use."
+        raise HostError(
+            f"The SSH key {key} cannot be read.",
+            why=str(why),
+            advice="Set SSH_KEY to the private key of the deploy user, or leave it out to use the agent's.",
+            host=host.name,
+        ) from error
     return False
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from deploy.hosts import link, opening
 from deploy.hosts.connection import Connection, connect
+from deploy.hosts.engine import through
+from deploy.hosts.lock import Owner, hold
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 from tests.support.sandbox import RunningSandbox
@@ -146,6 +148,32 @@ class TestLogin:
 
         assert time.monotonic() - begun < 6
 
+    def test_a_key_that_needs_a_passphrase_is_told(
+        self, sandbox: RunningSandbox, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        key = tmp_path / "locked"
+        paramiko.ECDSAKey.generate().write_private_key_file(str(key), password="secret-4711")
+        error = refusal(host, Access(key=str(key), known_hosts=sandbox.access.known_hosts))
+
+        assert "needs its passphrase" in error.what
+        assert error.advice == f"ssh-add {key}"
+
+    def test_a_file_that_is_no_key_is_told(self, sandbox: RunningSandbox, host: Host) -> None:
+        public = f"{sandbox.access.key}.pub"
+        error = refusal(host, Access(key=public, known_hosts=sandbox.access.known_hosts))
+
+        assert "not a private key" in error.why
+
+    def test_an_ssh_config_that_cannot_be_used_is_told(
+        self, sandbox: RunningSandbox, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".ssh").mkdir()
+        (tmp_path / ".ssh/config").write_text("what is this\n{}\n")
+        monkeypatch.setenv("HOME", str(tmp_path))
+
+        assert "SSH configuration" in refusal(host, sandbox.access).what
+
     def test_a_missing_key_is_told_before_anything_is_sent(self, sandbox: RunningSandbox, host: Host) -> None:
         error = refusal(host, Access(key="/nowhere/key", known_hosts=sandbox.access.known_hosts))
 
@@ -172,6 +200,30 @@ class TestTheConnection:
 
         assert "sshd" in listed
         assert "4711" not in listed
+
+    def test_a_shell_that_greets_is_not_taken_for_the_script(
+        self, sandbox: RunningSandbox, host: Host
+    ) -> None:
+        file = "/home/deploy/.bashrc"
+        sandbox.run(host, f"cp -p {file} {file}.kept && sed -i '1i echo Welcome!' {file}")
+        try:
+            with sandbox.connect(host) as connection:
+                assert connection.run("echo hello").out == "hello\n"
+                with hold(connection, "greeted", Owner(who="a", where="b", release="c", since="d")):
+                    pass
+                with pytest.raises(HostError) as caught:
+                    through(connection)
+        finally:
+            sandbox.run(host, f"mv {file}.kept {file}")
+
+        assert "~/.bashrc) prints text: 'Welcome!'" in caught.value.why
+
+    def test_a_missing_command_is_not_a_missing_bash(self, sandbox: RunningSandbox, host: Host) -> None:
+        with sandbox.connect(host) as connection:
+            done = connection.run("nowhere-to-be-found")
+
+        assert done.code == 127
+        assert "nowhere-to-be-found: command not found" in done.err
 
     def test_a_command_that_hangs_is_given_up(self, sandbox: RunningSandbox, host: Host) -> None:
         with sandbox.connect(host) as connection:
@@ -296,6 +348,17 @@ class TestGateways:
         error = refusal(host, Access(key=sandbox.access.key, known_hosts=str(known)))
 
         assert fingerprint_of(sandbox, sandbox.hosts[0]) in error.why
+
+    @pytest.mark.fault(4)
+    def test_a_login_that_the_inner_host_refuses_names_it(
+        self, sandbox: RunningSandbox, way: tuple[Host, Path]
+    ) -> None:
+        host, known = way
+        inner = Host(name="inner", address=host.address, user="nobody")
+        error = refusal(inner, Access(key=sandbox.access.key, known_hosts=str(known)))
+
+        assert "refuses nobody@" in error.what
+        assert "gateway" not in error.what
 
 
 def connections_of(sandbox: RunningSandbox, host: Host) -> int:
