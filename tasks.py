@@ -58,16 +58,35 @@ def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") ->
         "force": "Build and replace even when nothing has changed.",
         "tag": TAG,
         "plan": "A file of `plan --out` to carry out, if the hosts and settings are still as it found them.",
+        "wait": "Seconds to wait for whoever holds a host's lock.",
+        "on-failure": "`pause` leaves a failed fleet as it is, for a look; else it goes back.",
+        "skip-unreachable": "Go on without hosts that do not answer; `repair` brings them up later.",
     }
 )
 def deploy(
-    run: Run, profile: str = "dev", build: str = "", force: bool = False, tag: str = "", plan: str = ""
+    run: Run,
+    profile: str = "dev",
+    build: str = "",
+    force: bool = False,
+    tag: str = "",
+    plan: str = "",
+    wait: str = "",
+    on_failure: str = "",
+    skip_unreachable: bool = False,
 ) -> None:
     """Release to every host, or put every host back."""
     from deploy import pipeline
 
-    settings = run.settings(profile)
-    run.show(pipeline.deploy(run, settings, build_file=build, force=force, tag=tag, plan_file=plan))
+    options = pipeline.DeployOptions(
+        build=build,
+        force=force,
+        tag=tag,
+        plan=plan,
+        wait=wait,
+        on_failure=on_failure,
+        skip_unreachable=skip_unreachable,
+    )
+    pipeline.deploy(run, run.settings(profile), options)
 
 
 @reads(

@@ -4,18 +4,18 @@ import getpass
 import json as jsons
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.command import Run
 from deploy.values.build import Build
-from deploy.values.errors import BuildError, InputError
+from deploy.values.errors import BuildError, InputError, LeftDifferent
 from deploy.values.settings import Settings
 
 if TYPE_CHECKING:
-    from deploy.rollout.survey import Rollout
+    from deploy.rollout.survey import Manner, Rollout
     from deploy.values.planned import Planned
 
 
@@ -52,25 +52,59 @@ def build(run: Run, settings: Settings, *, force: bool, tag: str) -> str:
     return _pushed_line(_build(run, settings, _ready(run, settings), force=force, given=tag))
 
 
-def deploy(
-    run: Run, settings: Settings, *, build_file: str, force: bool, tag: str, plan_file: str = ""
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class DeployOptions:
+    """The options of `deploy`, as they were typed."""
+
+    build: str = ""
+    force: bool = False
+    tag: str = ""
+    plan: str = ""
+    wait: str = ""
+    on_failure: str = ""
+    skip_unreachable: bool = False
+
+    def manner(self) -> "Manner":
+        """How to go about locks, silent hosts and failures.
+
+        Raises:
+            InputError: an option has a value that it cannot have.
+        """
+        from deploy.command import option
+        from deploy.rollout.survey import Manner
+        from deploy.values.sizes import whole_number
+
+        if self.on_failure not in {"", "back", "pause"}:
+            raise InputError(
+                f"--on-failure: {self.on_failure!r} is neither `back` nor `pause`.",
+                advice="Leave it out to go back, or write --on-failure=pause.",
+            )
+        return Manner(
+            wait=option("--wait", self.wait, whole_number(0, 86400)) if self.wait else 0,
+            skip_unreachable=self.skip_unreachable,
+            pause=self.on_failure == "pause",
+        )
+
+
+def deploy(run: Run, settings: Settings, options: DeployOptions) -> None:
     """Everything, or only the rollout of a build that was made before, or of one that was planned."""
     from deploy.build_file import read
 
-    if plan_file:
-        if build_file or force or tag:
-            raise InputError(
-                "--plan goes without --build, --force and --tag.",
-                why="The plan has its own build, and says whether it was made with --force.",
-            )
-        return _deploy_planned(run, settings, plan_file)
+    manner = options.manner()
+    if options.plan:
+        _deploy_planned(run, settings, options, manner)
+        return
     ready = _ready(run, settings)
-    made = read(Path(build_file)) if build_file else _build(run, settings, ready, force=force, given=tag)
-    return _roll_out(run, rollout_of(run, ready, made, force=force))
+    if options.build:
+        made = read(Path(options.build))
+    else:
+        made = _build(run, settings, ready, force=options.force, given=options.tag)
+    _roll_out(run, rollout_of(run, ready, made, force=options.force, manner=manner))
 
 
-def rollout_of(run: Run, ready: Settings, build: Build, *, force: bool) -> "Rollout":
+def rollout_of(
+    run: Run, ready: Settings, build: Build, *, force: bool, manner: "Manner | None" = None
+) -> "Rollout":
     """What a build and the settings are to bring to the hosts."""
     from deploy.rollout.order import order
 
@@ -81,6 +115,7 @@ def rollout_of(run: Run, ready: Settings, build: Build, *, force: bool) -> "Roll
         now=datetime.now(UTC),
         deployed_by=f"{getpass.getuser()}@{socket.gethostname()}",
         force=force,
+        manner=manner,
     )
 
 
@@ -162,24 +197,37 @@ def _push(run: Run, ready: Settings, build: Build) -> Build:
     return push_image(build, ready, local(run.stream), run.stream)
 
 
-def _deploy_planned(run: Run, settings: Settings, path: str) -> str:
+def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner: "Manner") -> None:
     """Do what was planned, as long as what it was decided on has not moved."""
     from deploy.planning import read_plan
     from deploy.rollout.basis import refuse_other_settings
 
-    planned = read_plan(settings, path)
+    if options.build or options.force or options.tag:
+        raise InputError(
+            "--plan goes without --build, --force and --tag.",
+            why="The plan has its own build, and says whether it was made with --force.",
+        )
+    planned = read_plan(settings, options.plan)
     ready = _ready(run, settings)
-    rollout = rollout_of(run, ready, planned.build, force=planned.force)
+    rollout = rollout_of(run, ready, planned.build, force=planned.force, manner=manner)
     refuse_other_settings(planned, rollout)
-    return _roll_out(run, rollout, planned)
+    _roll_out(run, rollout, planned)
 
 
-def _roll_out(run: Run, rollout: "Rollout", planned: "Planned | None" = None) -> str:
+def _roll_out(run: Run, rollout: "Rollout", planned: "Planned | None" = None) -> None:
     from deploy.output.summary import summary
     from deploy.rollout.site import Bench
     from deploy.rollout.transaction import roll_out
 
-    return summary(roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream, planned=planned))
+    result = roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream, planned=planned)
+    run.show(summary(result))
+    if result.skipped:
+        raise LeftDifferent(
+            f"Left out, as they did not answer: {', '.join(result.skipped)}.",
+            why="The others are on the new release.",
+            advice="When they answer again: invoke repair",
+            host=", ".join(result.skipped),
+        )
 
 
 def _engine_info(run: Run) -> Mapping[str, Any] | None:

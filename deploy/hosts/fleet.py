@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from deploy.hosts.connection import Connection, connect
-from deploy.values.errors import Failure
+from deploy.values.errors import Failure, Unreachable
 from deploy.values.inventory import Access, Host
 
 T = TypeVar("T")
@@ -36,9 +36,19 @@ def on_each(items: Sequence[T], do: Callable[[T], R]) -> list[R]:
 
 @contextmanager
 def connections(
-    hosts: Sequence[Host], access: Access, *, timeout: float = 10
+    hosts: Sequence[Host],
+    access: Access,
+    *,
+    timeout: float = 10,
+    skip: Callable[[Unreachable], None] | None = None,
 ) -> Iterator[Mapping[str, Connection]]:
     """Connect to all hosts at once; gives the connections by host name, and closes them at the end.
+
+    Args:
+        hosts: in the order of the result.
+        access: how to get in.
+        timeout: seconds, as `connect` takes them.
+        skip: told of each host that does not answer, which is then left out; None does not leave any out.
 
     Raises:
         HostError: a host cannot be connected to; the others' connections are closed.
@@ -46,11 +56,16 @@ def connections(
     opened: dict[str, Connection] = {}
 
     def open_one(host: Host) -> None:
-        opened[host.name] = connect(host, access, timeout=timeout)
+        try:
+            opened[host.name] = connect(host, access, timeout=timeout)
+        except Unreachable as error:
+            if skip is None:
+                raise
+            skip(error)
 
     try:
         on_each(hosts, open_one)
-        yield {host.name: opened[host.name] for host in hosts}
+        yield {host.name: opened[host.name] for host in hosts if host.name in opened}
     finally:
         for connection in list(opened.values()):
             connection.close()

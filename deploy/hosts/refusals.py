@@ -11,7 +11,7 @@ import paramiko
 
 from deploy.hosts import known_hosts
 from deploy.hosts.known_hosts import Verdict, fingerprint
-from deploy.values.errors import HostError
+from deploy.values.errors import HostError, Unreachable
 from deploy.values.inventory import Access, Host
 
 KEY_TYPES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa", "rsa-sha2-512": "rsa", "rsa-sha2-256": "rsa"}
@@ -98,7 +98,7 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
         return _login(host, hop, access, f"{place}{gateway}")
     if isinstance(error, socket.gaierror):
         what, why = f"The name {hop.host}{gateway} cannot be resolved.", str(error.strerror)
-        return HostError(what, why=why, advice="Check HOSTS, ssh_config and the DNS.", host=host.name)
+        return Unreachable(what, why=why, advice="Check HOSTS, ssh_config and the DNS.", host=host.name)
     if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
         what = f"{place}{gateway} does not answer."
         why = "Nothing came back in time: the host is down, or a firewall drops packets to this port."
@@ -112,7 +112,7 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
     else:
         what = f"No SSH connection to {place}{gateway}."
         why = f"{type(error).__name__}: {error}".rstrip(": ")
-    return HostError(what, why=why, advice=f"Try it by hand: {command(hop)} true", host=host.name)
+    return Unreachable(what, why=why, advice=f"Try it by hand: {command(hop)} true", host=host.name)
 
 
 def _login(host: Host, hop: Any, access: Access, place: str) -> HostError:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from deploy.rollout import steps
-from deploy.rollout.go_back import go_back
+from deploy.rollout.go_back import go_back, leave
 from deploy.rollout.journal import Attempt, Journal, Sites
 from deploy.rollout.site import Bench, Cancelled, Site
-from deploy.values.errors import Failure, HostError
+from deploy.values.errors import Failure, HostError, Interrupted
 from deploy.values.plan import Plan, Stage, Work
 from deploy.values.steps import Step
 
@@ -15,18 +15,20 @@ TURN = 0.1
 """Seconds."""
 
 
-def execute(plan: Plan, sites: Sites, bench: Bench) -> Journal:
+def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> Journal:
     """Do a plan, or put every touched host back.
 
     Args:
         plan: what to do.
         sites: every host of the plan, by name.
         bench: where the evidence of a failure goes.
+        pause: leave the fleet as it is when a step fails, for a look; a signal still puts it back.
 
     Raises:
         HostError: a host failed before any service was touched; what was prepared is removed again.
         RolledBack: a step failed; every touched host is back on what it ran before, checked.
         LeftBroken: a step failed, and going back failed or could not be verified.
+        LeftDifferent: a step failed, and the fleet was left as it is, as was asked for.
         Interrupted: a signal came; every touched host is back.
     """
     attempt = Attempt(plan=plan, sites=sites, bench=bench)
@@ -35,6 +37,8 @@ def execute(plan: Plan, sites: Sites, bench: Bench) -> Journal:
         for stage in plan.stages:
             _run_stage(stage, attempt)
     except (Failure, *steps.EXPECTED) as error:
+        if pause and not isinstance(error, Interrupted):
+            leave(attempt, error)
         go_back(attempt, stage, error)
     return attempt.journal
 

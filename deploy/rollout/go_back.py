@@ -8,7 +8,14 @@ from typing import NoReturn
 from deploy.rollout import steps
 from deploy.rollout.evidence import keep_evidence
 from deploy.rollout.journal import Attempt, Begun
-from deploy.values.errors import Failure, HostError, Interrupted, LeftBroken, RolledBack
+from deploy.values.errors import (
+    Failure,
+    HostError,
+    Interrupted,
+    LeftBroken,
+    LeftDifferent,
+    RolledBack,
+)
 from deploy.values.plan import Stage
 
 PREPARING = ("start", "pull", "prepare")
@@ -43,6 +50,33 @@ def go_back(attempt: Attempt, stage: Stage, error: Exception) -> NoReturn:
     touched = [host for host in attempt.journal.touched if host not in broken]
     broken |= _on_each(attempt, touched, partial(_check, attempt), signals, error)
     raise _verdict(stage, error, broken, kept) from error
+
+
+def leave(attempt: Attempt, error: Exception) -> NoReturn:
+    """Leave a failed rollout as it is, and say where each host stands.
+
+    Raises:
+        LeftDifferent: with the steps that each host has behind it.
+    """
+    kept = _keep_evidence(attempt, error)
+    cause = error if isinstance(error, Failure) else HostError(str(error))
+    begun: dict[str, list[str]] = {host: [] for host in attempt.sites}
+    for batch in attempt.journal.batches:
+        for host, done in batch.items():
+            begun[host] += [step.name for step in done]
+    raise LeftDifferent(
+        f"{cause.what} Paused: every host is left as it is.",
+        why=cause.why,
+        advice=" ".join(
+            ["`invoke deploy` or `invoke repair` goes on from here.", *(f"See {path}." for path in kept)]
+        ),
+        host=cause.host,
+        step=cause.step,
+        details=[
+            *cause.details,
+            *(f"{host}: {', '.join(names) or 'untouched'}" for host, names in begun.items()),
+        ],
+    ) from error
 
 
 class Signals:

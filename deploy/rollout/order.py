@@ -10,7 +10,7 @@ from deploy.rollout.plan import Wishes
 from deploy.rollout.proxy import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
-from deploy.rollout.survey import Rollout
+from deploy.rollout.survey import Manner, Rollout
 from deploy.setup import trust
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import BuildError, InputError
@@ -26,6 +26,7 @@ def order(
     now: datetime,
     deployed_by: str,
     force: bool,
+    manner: Manner | None = None,
 ) -> Rollout:
     """What to roll out, and where to.
 
@@ -36,6 +37,7 @@ def order(
         now: the moment of the rollout, in UTC.
         deployed_by: `user@machine`.
         force: replace even where nothing would change.
+        manner: what else was asked for.
 
     Raises:
         InputError: the build has not been pushed, or is of another application.
@@ -72,6 +74,7 @@ def order(
         inventory=settings.inventory(),
         registry_auth=login.auth_config() if login else None,
         image=image,
+        manner=manner or Manner(),
     )
 
 

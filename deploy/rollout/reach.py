@@ -1,16 +1,21 @@
 """Every host of an inventory, connected, its engine answering, and locked where something will change."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from deploy.hosts.connection import Connection
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import connections, on_each
-from deploy.hosts.lock import Lock, Owner, hold_all
+from deploy.hosts.lock import FleetLock, Lock, Owner, hold_all
 from deploy.rollout.site import Site
+from deploy.values.errors import HostError, LockedError, Unreachable
 from deploy.values.events import Stream
 from deploy.values.inventory import Inventory
+
+WAIT_TURN = 1.0
+"""Seconds between two tries to get a lock that somebody else holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +24,8 @@ class Locking:
 
     app: str
     owner: Owner
+    wait: float = 0
+    """Seconds to wait for whoever holds it."""
 
 
 @contextmanager
@@ -28,6 +35,7 @@ def reach(
     *,
     locking: Locking | None = None,
     registry_auth: Mapping[str, str] | None = None,
+    skip: Callable[[Unreachable], None] | None = None,
 ) -> Iterator[Mapping[str, Site]]:
     """Reach every host at the same time; all is given back at the end.
 
@@ -36,6 +44,7 @@ def reach(
         stream: hears of it.
         locking: None where nothing will be changed.
         registry_auth: for pulls, as the Docker SDK's `auth_config`.
+        skip: told of each host that does not answer, which is then left out; None does not leave any out.
 
     Raises:
         HostError: a host cannot be reached, or its engine cannot be used.
@@ -43,11 +52,13 @@ def reach(
     """
     with ExitStack() as stack:
         with stream.step("connect", ", ".join(host.name for host in inventory.hosts)):
-            reached = stack.enter_context(connections(inventory.hosts, inventory.access))
+            reached = stack.enter_context(connections(inventory.hosts, inventory.access, skip=skip))
+            if not reached:
+                raise HostError("None of the hosts answers.", step="connect")
         locks: Mapping[str, Lock] = {}
         if locking:
             with stream.step("lock", "every host"):
-                held = hold_all(list(reached.values()), locking.app, locking.owner)
+                held = _hold(list(reached.values()), locking, stream)
                 locks = stack.enter_context(held).locks
 
         def site(connection: Connection) -> Site:
@@ -63,3 +74,17 @@ def reach(
         sites = on_each(list(reached.values()), site)
         cancel = sites[0].cancel
         yield {each.host.name: replace(each, cancel=cancel) for each in sites}
+
+
+def _hold(reached: Sequence[Connection], locking: Locking, stream: Stream) -> FleetLock:
+    """Take every lock, again and again while there is time to wait for whoever holds one."""
+    deadline = time.monotonic() + locking.wait
+    while True:
+        try:
+            return hold_all(reached, locking.app, locking.owner)
+        except LockedError as error:
+            if time.monotonic() + WAIT_TURN > deadline:
+                raise
+            left = deadline - time.monotonic()
+            stream.progress(f"{error.what} Waiting, {left:.0f} s at most.", step="lock", host=error.host)
+            time.sleep(WAIT_TURN)

@@ -22,6 +22,18 @@ from deploy.values.release import proxy_name
 
 
 @dataclass(frozen=True, kw_only=True)
+class Manner:
+    """What the user asks for besides: how to go about locks, silent hosts and failures."""
+
+    wait: float = 0
+    """Seconds to wait for whoever holds a lock."""
+    skip_unreachable: bool = False
+    """Go on without the hosts that do not answer."""
+    pause: bool = False
+    """Leave a failed fleet as it is, for a look, instead of going back."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rollout:
     """What is to be rolled out, where, and how."""
 
@@ -32,6 +44,7 @@ class Rollout:
     """As the Docker SDK's `auth_config`."""
     image: ImageFacts | None = None
     """What the release's image says of itself; None when it was not asked."""
+    manner: Manner = Manner()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from deploy.rollout.journal import Journal
 from deploy.rollout.reach import Locking, reach
 from deploy.rollout.site import Bench
 from deploy.rollout.survey import Rollout, survey
+from deploy.values.errors import Unreachable
 from deploy.values.events import Stream
 from deploy.values.inventory import Inventory
 from deploy.values.plan import Plan
@@ -29,16 +30,29 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
     Raises:
         LockedError: somebody else is deploying this application there.
         HostError: a host is unreachable or refuses; nothing was changed.
-        RolledBack, LeftBroken, Interrupted: as `execute` says.
+        RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
     begun = time.monotonic()
-    locking = Locking(app=rollout.wanted.release.app, owner=owner_of(rollout.wanted.release))
-    with reach(rollout.inventory, stream, locking=locking, registry_auth=rollout.registry_auth) as sites:
+    manner = rollout.manner
+    skipped: list[Unreachable] = []
+    reached = reach(
+        rollout.inventory,
+        stream,
+        locking=Locking(
+            app=rollout.wanted.release.app, owner=owner_of(rollout.wanted.release), wait=manner.wait
+        ),
+        registry_auth=rollout.registry_auth,
+        skip=skipped.append if manner.skip_unreachable else None,
+    )
+    with reached as sites:
+        for missing in skipped:
+            stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
         seen = survey(rollout, sites, stream)
         if planned:
             refuse_moved(planned, seen)
-        journal = execute(seen.plan, sites, bench)
-    return _result(seen.plan, rollout.inventory, journal, time.monotonic() - begun)
+        journal = execute(seen.plan, sites, bench, pause=manner.pause)
+    names = tuple(missing.host for missing in skipped)
+    return _result(seen.plan, rollout.inventory, journal, names, time.monotonic() - begun)
 
 
 def owner_of(release: Release) -> Owner:
@@ -47,11 +61,14 @@ def owner_of(release: Release) -> Owner:
     return Owner(who=who, where=where, release=release.tag, since=release.deployed_at)
 
 
-def _result(plan: Plan, inventory: Inventory, journal: Journal, seconds: float) -> Result:
+def _result(
+    plan: Plan, inventory: Inventory, journal: Journal, skipped: tuple[str, ...], seconds: float
+) -> Result:
     planned = {host.host: host for host in plan.hosts}
     return Result(
         release=plan.release,
         changed=plan.changes,
+        skipped=skipped,
         seconds=seconds,
         hosts=tuple(
             HostResult(
@@ -63,5 +80,6 @@ def _result(plan: Plan, inventory: Inventory, journal: Journal, seconds: float) 
                 url=host.url,
             )
             for host in inventory.hosts
+            if host.name in planned
         ),
     )

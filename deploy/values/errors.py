@@ -64,6 +64,10 @@ class HostError(Failure):
     exit_code = 5
 
 
+class Unreachable(HostError):
+    """A host does not answer; unlike one that refuses, it may be skipped."""
+
+
 class RolledBack(Failure):
     """The rollout failed and every touched host is back on what it ran before, checked."""
 
@@ -74,6 +78,12 @@ class LeftBroken(Failure):
     """The rollout failed and going back failed too, or could not be verified."""
 
     exit_code = 7
+
+
+class LeftDifferent(Failure):
+    """It ended as was asked for, with hosts left different: skipped, or paused in the middle."""
+
+    exit_code = 9
 
 
 class Interrupted(Failure):

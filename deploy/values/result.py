@@ -27,4 +27,6 @@ class Result:
     release: Release
     changed: bool
     hosts: tuple[HostResult, ...]
+    skipped: tuple[str, ...] = ()
+    """Hosts that did not answer and were left out, as was asked for."""
     seconds: float

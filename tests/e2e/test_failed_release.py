@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploy.values.errors import Failure, HostError, LockedError, RolledBack
+from deploy.rollout.survey import Manner
+from deploy.values.errors import Failure, HostError, LeftDifferent, LockedError, RolledBack, Unreachable
 from tests.support.rollouts import SECRET, Releases, invoke, read_until
 from tests.support.tiny import build_tiny
 
@@ -208,6 +209,57 @@ def test_a_second_deploy_is_refused_and_told_who_is_at_work(releases: Releases) 
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert releases.versions() == ["1", "1"]
+
+
+def test_a_second_deploy_waits_when_it_is_told_to(releases: Releases) -> None:
+    build = releases.build("1")
+    process = releases.start_process(build, APP_ENV_START_DELAY="3")
+    read_until(process, r" health wait")
+    releases.deploy(releases.build("2"), manner=Manner(wait=60))
+    assert process.wait(timeout=10) == 0
+    assert releases.versions() == ["2", "2"]
+    for stream in (process.stdout, process.stderr):
+        assert stream
+        stream.close()
+
+
+def test_a_failed_release_is_left_for_a_look_when_that_is_asked_for(releases: Releases) -> None:
+    releases.deploy(releases.build("1"))
+    build = releases.build("2")
+    with pytest.raises(LeftDifferent) as raised:
+        releases.deploy(
+            build, strategy="recreate", app_env={"HEALTH": "500"}, health_timeout=1, manner=Manner(pause=True)
+        )
+    assert raised.value.exit_code == 9
+    assert any(line.startswith("host-1: ") and "health" in line for line in raised.value.details)
+    host = releases.hosts[0]
+    states = {name: item["State"]["Running"] for name, item in releases.containers(host).items()}
+    assert states.pop("tiny") is False
+    assert list(states.values()) == [True, True]
+    releases.deploy(releases.build("3"))
+    assert releases.versions() == ["3", "3"]
+    assert releases.names(host) == {"tiny", "tiny-proxy", *earlier(releases)}
+
+
+def earlier(releases: Releases) -> set[str]:
+    """The name that the release of version 1 is kept under."""
+    return {name for name in releases.names(releases.hosts[1]) if name.startswith("tiny-2")}
+
+
+@pytest.mark.fault(1)
+def test_a_host_that_is_down_stops_everything_or_is_left_out(releases: Releases) -> None:
+    releases.deploy(releases.build("1"))
+    one, two = releases.hosts
+    build = releases.build("2")
+    releases.sandbox.client.containers.get(releases.sandbox.sandbox.container(two.name)).stop(timeout=0)
+    with pytest.raises(Unreachable) as raised:
+        releases.deploy(build)
+    assert raised.value.exit_code == 5
+    assert raised.value.host == two.name
+    assert releases.version(one) == "1"
+    result = releases.deploy(build, manner=Manner(skip_unreachable=True))
+    assert result.skipped == (two.name,)
+    assert releases.version(one) == "2"
 
 
 @pytest.mark.fault(12)

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from deploy.hosts.engine import through
 from deploy.rollout.order import order
 from deploy.rollout.site import Bench
+from deploy.rollout.survey import Manner
 from deploy.rollout.transaction import roll_out
 from deploy.values import labels
 from deploy.values.build import Build
@@ -72,11 +73,19 @@ class Releases:
         settings = self.settings(proxy_image=proxy_image) if proxy_image else self.settings()
         return push_tiny(self.engine, settings, version, Stream(), **options)
 
-    def deploy(self, build: Build, *, force: bool = False, **changes: Any) -> Result:
+    def deploy(
+        self, build: Build, *, force: bool = False, manner: Manner | None = None, **changes: Any
+    ) -> Result:
         """Roll a build out, as `deploy --build` does."""
         settings = self.settings(**changes)
         rollout = order(
-            build, settings, info=None, now=datetime.now(UTC), deployed_by="tester@desk", force=force
+            build,
+            settings,
+            info=None,
+            now=datetime.now(UTC),
+            deployed_by="tester@desk",
+            force=force,
+            manner=manner,
         )
         self.events.clear()
         return roll_out(rollout, Bench(root=self.root, mask=mask), Stream(self.events.append))
