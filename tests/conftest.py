@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 
 import docker
+import hypothesis
 import pytest
 
 from tests.support.docker import available
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 pytest_plugins = [
     "tests.support.leak_guard",
