@@ -72,11 +72,11 @@ def events(releases: Releases, host: Host, since: str) -> str:
     return releases.sandbox.run(host, script)
 
 
-def make_plan(releases: Releases, build: Build, **changes: Any) -> Planned:
+def make_plan(releases: Releases, build: Build, *, force: bool = False, **changes: Any) -> Planned:
     """As the task does, without a process."""
     settings = releases.settings(**changes)
     moment = datetime.now(UTC)
-    rollout = order(build, settings, info=None, now=moment, deployed_by="tester@desk", force=False)
+    rollout = order(build, settings, info=None, now=moment, deployed_by="tester@desk", force=force)
     with reach(rollout.inventory, Stream()) as sites:
         seen = survey(rollout, sites, Stream())
         return preview(build, rollout, seen, what_runs(seen, sites), now=moment)
@@ -129,9 +129,8 @@ def test_the_same_build_is_nothing_to_plan_and_nothing_to_do(releases: Releases)
     # By CPU time, which other load does not change; the clock shows under 2 s on an idle machine.
     assert after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime < 2
 
-    forced = run(releases, "plan", file_of(releases, build), "--force")
-    assert forced.code == 8
-    assert "nothing differs here" in forced.out
+    (host, _) = make_plan(releases, build, force=True).hosts
+    assert (host.action, host.changes) == ("replace", ())
 
 
 def test_settings_alone_are_a_change_told_by_name(releases: Releases) -> None:
@@ -172,16 +171,6 @@ def test_a_host_that_moved_after_the_plan_is_not_touched(releases: Releases) -> 
     assert "1 (" in raised.value.details[0]
     assert "does not run any more" in raised.value.details[0]
     assert [releases.names(each) for each in releases.hosts] == before
-
-
-def test_without_a_build_or_a_push_the_task_is_named(releases: Releases) -> None:
-    none = run(releases, "plan")
-    assert (none.code, none.out) == (2, "")
-    assert "invokew build" in none.err
-    made = releases.build("1").model_copy(update={"pushed": None})
-    not_pushed = run(releases, "plan", file_of(releases, made))
-    assert not_pushed.code == 2
-    assert "invokew push" in not_pushed.err
 
 
 @pytest.fixture
