@@ -25,12 +25,18 @@ from deploy.hosts.pool import Adapter
 from deploy.values.errors import HostError
 
 CHANNELS = 2
+PULL_SILENCE = 90.0
+"""Seconds without any progress after which a pull has failed."""
 _LIBRARY_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.HTTPError,
 )
+
+
+class EngineSilent(HostError):
+    """The engine accepted a call and did not answer in time, while the link is up."""
 
 
 def through(connection: Connection, *, timeout: float = 60) -> docker.DockerClient:
@@ -78,11 +84,17 @@ class _Engine(docker.APIClient):
         except _LIBRARY_ERRORS as error:
             self._fail(error)
 
+    def _post(self, url: str, **options: Any) -> requests.Response:
+        if url.endswith("/images/create"):
+            # The SDK waits for a pull for ever, and the engine for a registry that accepts and says nothing.
+            options["timeout"] = PULL_SILENCE
+        answer: requests.Response = super()._post(url, **options)  # type: ignore[misc]
+        return answer
+
     def _fail(self, error: Exception) -> NoReturn:
         host = self._connection.host
         if not self._connection.alive():
             raise self._connection.broken() from error
-        silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError)
         if said := _greeting(error):
             raise HostError(
                 f"Docker on {host.name} cannot be spoken to.",
@@ -90,13 +102,12 @@ class _Engine(docker.APIClient):
                 advice=_look(self._connection, "begin ~/.bashrc with: case $- in *i*) ;; *) return ;; esac"),
                 host=host.name,
             ) from error
-        what = f"Docker on {host.name} {'did not answer in time' if silent else 'closed the connection'}."
-        raise HostError(
-            what,
-            why=_reason(error),
-            advice=_look(self._connection, "systemctl status docker"),
-            host=host.name,
-        ) from error
+        kind: type[HostError] = HostError
+        what = f"Docker on {host.name} closed the connection."
+        if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+            kind, what = EngineSilent, f"Docker on {host.name} did not answer in time."
+        advice = _look(self._connection, "systemctl status docker")
+        raise kind(what, why=_reason(error), advice=advice, host=host.name) from error
 
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Any]:
         parts: Iterator[Any] = super()._stream_helper(response, decode)  # type: ignore[misc]

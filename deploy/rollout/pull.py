@@ -5,6 +5,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound
 
+from deploy.hosts.engine import PULL_SILENCE, EngineSilent
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.errors import HostError
@@ -99,6 +100,9 @@ def _download(site: Site, image: str) -> None:
             site.pause(0)
     except APIError as error:
         raise _refused(site, image, error.explanation or str(error)) from error
+    except EngineSilent as error:
+        said = f"timeout: {reference.registry} has sent nothing for {PULL_SILENCE:g} s"
+        raise _refused(site, image, said) from error
 
 
 def _heed(site: Site, image: str, event: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.hosts import pool
 from deploy.hosts.connection import Connection
-from deploy.hosts.engine import through, unusable
+from deploy.hosts.engine import PULL_SILENCE, EngineSilent, through, unusable
 from deploy.values.errors import HostError
 from deploy.values.inventory import Host
 
@@ -35,6 +35,8 @@ class FakeChannel:
             self._out += self.engine.answer(data.split(b" ", 2)[1].decode())
 
     def recv(self, size: int) -> bytes:
+        if self.engine.hangs:
+            raise TimeoutError
         data, self._out = self._out[:size], self._out[size:]
         return data
 
@@ -45,7 +47,8 @@ class FakeChannel:
     def recv_ready(self) -> bool:
         return bool(self._out)
 
-    def settimeout(self, seconds: float | None) -> None: ...
+    def settimeout(self, seconds: float | None) -> None:
+        self.engine.timeouts.append(seconds)
 
     def gettimeout(self) -> float | None:
         return None
@@ -66,6 +69,8 @@ class FakeHost:
         self.open = self.opened = self.most = 0
         self.channels: list[FakeChannel] = []
         self.up = True
+        self.hangs = False
+        self.timeouts: list[float | None] = []
 
     def open_session(self, command: str) -> FakeChannel:
         assert command == "docker system dial-stdio"
@@ -240,6 +245,17 @@ def test_an_engine_that_hangs_up_within_an_answer_is_told(monkeypatch: pytest.Mo
 
     with pytest.raises(HostError, match="closed the connection"):
         client.api.version()
+
+
+@pytest.mark.fault(14)
+def test_a_pull_that_makes_no_progress_comes_to_an_end() -> None:
+    host = FakeHost()
+    api: Any = client_of(host).api
+    host.hangs = True
+
+    with pytest.raises(EngineSilent, match="did not answer in time"):
+        list(api.pull("x", tag="y", stream=True, decode=True))
+    assert host.timeouts[-1] == PULL_SILENCE
 
 
 def test_an_engine_that_hangs_up_within_a_stream_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
