@@ -1,6 +1,8 @@
 """The checks of this repository, as `invoke test` runs them: sessions of noxfile.py."""
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 from deploy.values.errors import Failure
 
 SESSIONS = ("lint", "types", "unit", "integration", "e2e")
+REPORT = Path("build", "checks.json")
+"""What Nox tells of each session: its result, its seconds."""
 PATIENCE = 150
 """Seconds for interrupted sessions to take down what they started."""
 
@@ -21,9 +25,13 @@ def check(root: Path, sessions: Sequence[str] = SESSIONS) -> None:
     them, and waits until their tests have taken down what they started.
 
     Raises:
-        Failure: a session failed.
+        Failure: a session failed; names all that did.
     """
-    argv = (sys.executable, "-m", "nox", "--non-interactive", "--sessions", *sessions)
+    report = root / REPORT
+    report.parent.mkdir(exist_ok=True)
+    report.unlink(missing_ok=True)
+    nox = (sys.executable, "-m", "nox")
+    argv = (*nox, "--non-interactive", f"--report={report}", "--sessions", *sessions)
     with subprocess.Popen(argv, cwd=root, stdin=subprocess.DEVNULL, process_group=0) as process:
         try:
             code = process.wait()
@@ -31,11 +39,20 @@ def check(root: Path, sessions: Sequence[str] = SESSIONS) -> None:
             _interrupt(process)
             raise
     if code:
+        failed = _failed(report) or sessions
         raise Failure(
-            "The checks failed.",
-            why="What failed is told above; the last lines name each session.",
-            advice=f"To run one alone: {sys.executable} -m nox -s {sessions[0]}",
+            f"The checks failed: {', '.join(failed)}.",
+            why="What went wrong is told above.",
+            advice=f"To run one alone: {shlex.join(nox)} -s {failed[0]}",
         )
+
+
+def _failed(report: Path) -> list[str]:
+    """The sessions that did not succeed; none when Nox did not come so far as to tell."""
+    if not report.exists():
+        return []
+    sessions = json.loads(report.read_text())["sessions"]
+    return [session["name"] for session in sessions if session["result"] not in ("success", "skipped")]
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

@@ -65,7 +65,14 @@ def test_one_failed_session_fails_the_whole_and_the_rest_still_runs(project: Pat
     with pytest.raises(Failure) as caught:
         check(project, ["bad", "good"])
     assert caught.value.exit_code == 1
+    assert caught.value.what == "The checks failed: bad."
+    assert caught.value.advice.endswith(" -m nox -s bad")
     assert (project / "good").exists()
+
+
+def test_a_session_that_nobody_knows_fails_too(project: Path) -> None:
+    with pytest.raises(Failure, match="The checks failed: unknown"):
+        check(project, ["unknown"])
 
 
 def test_an_end_from_outside_waits_for_the_tests_to_take_down_what_they_started(project: Path) -> None:
