@@ -55,9 +55,8 @@ def open_fabric(host: Host, access: Access, timeout: float) -> Any:
         connection.open()
     except (paramiko.SSHException, OSError, EOFError, HostError) as error:
         failed = next((hop for hop in reversed(hops) if not hop.is_connected), connection)
-        told = refusals.opening(host, failed, access, error, via=failed is not connection)
         close(connection)
-        raise told from error
+        raise refusals.opening(host, failed, access, error, via=failed is not connection) from error
     except BaseException:
         close(connection)
         raise

@@ -15,7 +15,7 @@ from deploy.rollout.health import Deadline, Inspect, Unhealthy, container_addres
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.addresses import Published
-from deploy.values.errors import Failure, HostError
+from deploy.values.errors import Failure
 from deploy.values.release import HealthCheck, network_name, proxy_name, replaced_proxy_name
 from deploy.values.steps import StartProxy
 
@@ -29,6 +29,19 @@ NOWHERE = "none"
 """The alias before the first switch."""
 OLDEST_NGINX = (1, 27, 4)
 """`resolve` in upstreams since 1.27.3, `keepalive_min_timeout` since 1.27.4; see the configuration."""
+NEXT = "/next"
+"""Prefix of paths on WHO_PORT that lead to what the proxy is about to send to."""
+RELOAD = """
+before=$(grep -ls 'nginx: worker process' /proc/[0-9]*/cmdline)
+nginx -s reload || exit
+for turn in $(seq 150); do
+  grep -Ls 'shutting down' $before /dev/null | grep -q cmdline || exit 0
+  sleep 0.1
+done
+"""
+"""Ends when no worker of before takes connections any more: for 100 ms and longer after a reload, old ones
+do as well as new ones, and do not call themselves shutting down. Their command lines are read inside the
+proxy, since `docker top` needs a `ps` on the host."""
 
 
 def start(site: Site, step: StartProxy) -> None:
@@ -41,18 +54,14 @@ def start(site: Site, step: StartProxy) -> None:
     _create(site, name, step)
     _put(site, name, configuration(step.sends_to or NOWHERE, step.container_port))
     site.api.start(name)
-    _refuse_old(site, name, touched=bool(step.replaces))
+    _refuse_old(site, name)
 
 
-def _refuse_old(site: Site, name: str, *, touched: bool) -> None:
+def _refuse_old(site: Site, name: str) -> None:
     """See which nginx it is that has started: not every image says so.
-
-    Args:
-        touched: whether another proxy was stopped for it.
 
     Raises:
         Failure: it is too old, or does not run; an older one stops at directives that it does not know.
-            A HostError when no service was touched.
     """
     try:
         _, said = _exec(site, name, ["nginx", "-v"])
@@ -62,8 +71,7 @@ def _refuse_old(site: Site, name: str, *, touched: bool) -> None:
     if version and version >= OLDEST_NGINX:
         return
     least = ".".join(map(str, OLDEST_NGINX))
-    kind = Failure if touched else HostError
-    raise kind(
+    raise Failure(
         f"PROXY_IMAGE must be nginx {least} or newer.",
         why=f"nginx -v: {' '.join(said.split())}",
         advice="Name a newer one, such as PROXY_IMAGE=nginx:1.30, then run `invoke push`.",
@@ -122,29 +130,73 @@ def made_from(image: str, published: Published) -> str:
     return f"{image} {published} {configuration}"
 
 
-def configuration(alias: str, port: int) -> dict[str, str]:
+def configuration(alias: str, port: int, coming: tuple[str, int] | None = None) -> dict[str, str]:
     """The proxy's files; all of them at each switch, so that what somebody changed by hand is put right."""
-    return {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": upstream(alias, port)}
+    return {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": upstream(alias, port, coming)}
 
 
-def upstream(alias: str, port: int) -> str:
+def upstream(alias: str, port: int, coming: tuple[str, int] | None = None) -> str:
     """The part of the configuration that changes with a switch.
 
     The alias is resolved by Docker's own DNS, again and again: a container's address moves when the host
-    restarts (`resolve` in open-source nginx since 1.27.3).
+    restarts (`resolve` in open-source nginx since 1.27.3). After a reload, nginx answers 502 until a name is
+    resolved that the configuration before did not have. So what is `coming` (alias and port) is told one
+    reload ahead: a zone takes over what the zone of its name knew in the configuration before.
     """
-    server = f"server {alias}:{port} resolve" if alias != NOWHERE else "server unix:/run/nowhere.sock"
-    return f"""upstream application {{
-  zone application 64k;
-  resolver 127.0.0.11 valid=1s ipv6=off;
-  {server};
-}}
+    blocks = [_block(alias, port), *([_block(*coming)] if coming else [])]
+    ahead = f"  location {NEXT}/ {{ proxy_pass http://{coming[0]}/; }}\n" if coming else ""
+    return f"""# {alias} {port}
+{"".join(blocks)}map $host $application {{ default {alias}; }}
 server {{
   listen {WHO_PORT};
   default_type text/plain;
-  return 200 {alias};
+{ahead}  location / {{ return 200 {alias}; }}
 }}
 """
+
+
+def _block(alias: str, port: int) -> str:
+    """One upstream, whose connections are used once.
+
+    From 1.29.7 on nginx would keep them, though told by each request to close them, and lose the request that
+    meets an application just closing one.
+    """
+    known = alias != NOWHERE
+    server = f"server {alias}:{port} resolve max_fails=0" if known else "server unix:/run/nowhere.sock"
+    return f"""upstream {alias} {{
+  zone {alias} 64k;
+  keepalive_requests 1;
+  resolver 127.0.0.11 valid=1s ipv6=off;
+  {server};
+}}
+"""
+
+
+def introduce(site: Site, app: str, alias: str, port: int, check: HealthCheck) -> None:
+    """Tell nginx of a container that it will send to, and see it reached; users go where they went before.
+
+    Without that, requests right after the switch would meet a name that is not resolved yet.
+
+    Raises:
+        Failure: nginx refuses its configuration (the one before is put back), or is not running.
+        Unhealthy: nginx does not reach the container; the configuration before is in use.
+    """
+    name = proxy_name(app)
+    now = read_upstream(_get(site, name, "jarship/upstream.conf"))
+    if now is None or now[0] in {NOWHERE, alias}:
+        return
+    _use(site, name, now, coming=(alias, port))
+    try:
+        _await_answer(site, app, WHO_PORT, NEXT, check)
+    except Unhealthy:
+        _use(site, name, now)
+        raise
+
+
+def read_upstream(text: str) -> tuple[str, int] | None:
+    """The alias and the port that a configuration sends to; None when it does not say."""
+    words = text.partition("\n")[0].split()
+    return (words[1], int(words[2])) if len(words) == 3 and words[2].isdecimal() else None
 
 
 def switch(site: Site, app: str, alias: str, port: int) -> None:
@@ -155,11 +207,16 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
         Unhealthy: the new configuration was not in use in time.
     """
     name = proxy_name(app)
-    before = _get(site, name, "jarship/upstream.conf")
-    in_use = alias_of(site.connection, inspect(site, name)) == alias
-    _put(site, name, configuration(alias, port))
-    if in_use:
+    if alias_of(site.connection, inspect(site, name)) == alias:
+        _put(site, name, configuration(alias, port))
         return  # it went no further than the file, if anywhere
+    _use(site, name, (alias, port))
+    _await_in_use(site, name, alias)
+
+
+def _use(site: Site, name: str, sends_to: tuple[str, int], coming: tuple[str, int] | None = None) -> None:
+    before = _get(site, name, "jarship/upstream.conf")
+    _put(site, name, configuration(*sends_to, coming=coming))
     code, said = _exec(site, name, ["nginx", "-t"])
     if code:
         _put(site, name, {"jarship/upstream.conf": before})
@@ -173,8 +230,7 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
         )
     # Not by a signal from the engine: `docker kill`, of any signal, marks a container as stopped by hand, and
     # it would neither survive a crash nor come back after a reboot.
-    _exec(site, name, ["nginx", "-s", "reload"])
-    _await_in_use(site, name, alias)
+    _exec(site, name, ["sh", "-c", RELOAD])
 
 
 def _await_in_use(site: Site, name: str, alias: str) -> None:
@@ -215,12 +271,16 @@ def await_through(site: Site, app: str, check: HealthCheck) -> None:
     Raises:
         Unhealthy: it was not, in time.
     """
+    _await_answer(site, app, PORT, "", check)
+
+
+def _await_answer(site: Site, app: str, port: int, prefix: str, check: HealthCheck) -> None:
     deadline = Deadline(SWITCH_TIMEOUT)
     last = ""
     address = container_address(inspect(site, proxy_name(app)))
     while deadline.left > 0:
         try:
-            answer = http.get(site.connection, address, PORT, check.path, timeout=5)
+            answer = http.get(site.connection, address, port, prefix + check.path, timeout=5)
         except OSError as error:
             last = str(error)
         else:

@@ -4,6 +4,7 @@ An undo also follows a step that was interrupted half way, so that each first lo
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
@@ -118,11 +119,17 @@ def _await_health(step: AwaitHealth, site: Site) -> None:
 
 def _switch(step: Switch, site: Site) -> None:
     release = step.release
+    if step.old and _runs(site, step.old.id):
+        proxy.introduce(site, release.app, release.alias, release.spec.port, release.health)
     containers.set_restart_policy(site, release.container, "unless-stopped")
     if step.old:
         containers.set_restart_policy(site, step.old.id, "no")
     proxy.switch(site, release.app, release.alias, release.spec.port)
     proxy.await_through(site, release.app, release.health)
+
+
+def _runs(site: Site, container: str) -> bool:
+    return bool(site.api.inspect_container(container)["State"]["Running"])
 
 
 def _switch_back(step: Switch, site: Site) -> None:
@@ -131,6 +138,9 @@ def _switch_back(step: Switch, site: Site) -> None:
     if candidate:
         containers.set_restart_policy(site, release.container, "no")
     if old:
+        if _runs(site, old.id):
+            with suppress(Failure):  # then users meet the one before as it is: it is what is left
+                proxy.introduce(site, release.app, old.alias, old.health.port, old.health)
         containers.set_restart_policy(site, old.id, "unless-stopped")
         proxy.switch(site, release.app, old.alias, old.health.port)
     elif containers.exists(site, proxy_name(release.app)):
