@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from deploy.rollout.survey import Manner
 from deploy.rollout.transaction import roll_out
 from deploy.values import labels
 from deploy.values.build import Build
-from deploy.values.events import Event, Stream
+from deploy.values.events import Event, Listener, Stream
 from deploy.values.inventory import Host
 from deploy.values.result import Result
 from deploy.values.settings import Settings
@@ -46,6 +46,8 @@ class Releases:
     root: Path
     """Where failures leave their folders."""
     events: list[Event] = field(default_factory=list)
+    acting: list[Listener] = field(default_factory=list)
+    """Listeners besides, as `at` sets them."""
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -88,7 +90,28 @@ class Releases:
             manner=manner,
         )
         self.events.clear()
-        return roll_out(rollout, Bench(root=self.root, mask=mask), Stream(self.events.append))
+        return roll_out(rollout, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))
+
+    @contextmanager
+    def at(self, step: str, host: Host, act: Callable[[], object]) -> Iterator[None]:
+        """Do something when a rollout begins a step on a host, before it goes on; once."""
+        done: list[Event] = []
+
+        def listener(event: Event) -> None:
+            if (event.kind, event.step, event.host) == ("started", step, host.name) and not done:
+                done.append(event)
+                act()
+
+        self.acting.append(listener)
+        try:
+            yield
+        finally:
+            self.acting.remove(listener)
+        assert done, f"no step {step} on {host.name}"
+
+    def candidate(self) -> str:
+        """The name of the container that the last rollout made."""
+        return next(event.text for event in self.events if event.step == "create")
 
     def answer(self, host: Host, path: str = "/", **request: Any) -> str:
         """What a user gets at the host's APP_PORT; the status when it is an error."""
