@@ -11,8 +11,9 @@ import docker
 import pytest
 from docker.errors import APIError, NotFound
 
+from deploy.hosts import engine as engine_calls
 from deploy.hosts.connection import Connection
-from deploy.hosts.engine import through
+from deploy.hosts.engine import EngineSilent, through
 from deploy.hosts.lock import Owner, hold
 from deploy.hosts.probe import gather
 from deploy.values import labels
@@ -236,6 +237,23 @@ class TestFaults:
                 client.ping()
             running_sandbox.reset()
             client.ping()
+
+    @pytest.mark.fault(14)
+    def test_a_registry_that_hangs_is_not_waited_for_for_ever(
+        self,
+        running_sandbox: RunningSandbox,
+        client: docker.DockerClient,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(engine_calls, "PULL_SILENCE", 2)
+        registry = running_sandbox.client.containers.get(running_sandbox.sandbox.container("registry"))
+        api: Any = client.api
+        registry.pause()
+        try:
+            with pytest.raises(EngineSilent):
+                list(api.pull("registry:5000/nowhere", tag="1", stream=True, decode=True))
+        finally:
+            registry.unpause()
 
     @pytest.mark.fault(9)
     @pytest.mark.parametrize("sessions", [1, 2])
