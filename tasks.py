@@ -9,6 +9,7 @@ BUILD = "A build file to deploy as it is, instead of building."
 FORCE = "Build even when nothing has changed."
 TAG = "The tag to give instead of the computed one."
 JSON = "Print JSON."
+HOST = "Only this host, by its name in `status`."
 
 
 @changes(help={"profile": PROFILE, "force": FORCE})
@@ -122,7 +123,7 @@ def status(run: Run, profile: str = "dev", json: bool = False) -> None:
 @reads(
     help={
         "profile": PROFILE,
-        "host": "Only this host, by its name in `status`.",
+        "host": HOST,
         "lines": "How many of the last lines.",
         "json": JSON,
     }
@@ -150,6 +151,51 @@ def test(run: Run) -> None:
     from deploy.checks import check
 
     check(run.root)
+
+
+@changes(
+    name="setup",
+    help={
+        "profile": PROFILE,
+        "host": HOST,
+        "local": "Set up this machine instead: Docker's group, and the registry's trust.",
+        "json": JSON,
+    },
+)
+def host_setup(
+    run: Run, profile: str = "dev", host: str = "", local: bool = False, json: bool = False
+) -> None:
+    """Bring hosts what they lack: Docker, its group, directories, trust."""
+    from deploy import host_tasks
+
+    settings = run.settings(profile)
+    rows = host_tasks.set_up_here(run, settings) if local else host_tasks.set_up(run, settings, host=host)
+    run.table(rows, json=json)
+
+
+@changes(
+    name="trust",
+    help={
+        "profile": PROFILE,
+        "host": HOST,
+        "fingerprint": "Pin the keys with these fingerprints, as `SHA256:…`, comma separated.",
+        "yes": "Pin every key that is not known yet, as it is shown.",
+        "json": JSON,
+    },
+)
+def host_trust(
+    run: Run,
+    profile: str = "dev",
+    host: str = "",
+    fingerprint: str = "",
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Show the hosts' keys; pin those whose fingerprints are given."""
+    from deploy import host_tasks
+
+    settings = run.settings(profile)
+    run.table(host_tasks.trust(run, settings, host=host, fingerprint=fingerprint, yes=yes), json=json)
 
 
 @changes(
@@ -184,4 +230,5 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 
 
 namespace = Collection(jar, image, tag_, push, build, deploy, plan, status, logs, config, test)
+namespace.add_collection(Collection("host", host_setup, host_trust))
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

@@ -53,16 +53,19 @@ def _addresses(host: str) -> set[str]:
         return set()
 
 
-def mending_line(registry: str, daemon_json: str = "/etc/docker/daemon.json") -> str:
+def mending_line(registry: str, daemon_json: str = "/etc/docker/daemon.json", *, listed: bool = True) -> str:
     """One shell line that adds a registry to the engine's `insecure-registries` and keeps all that is there.
+
+    With `listed` false the line takes it out instead.
 
     The engine reads that list again at SIGHUP; no container is restarted. A daemon.json that is not valid
     JSON is left alone: the line then ends in Python's error.
     """
+    change = "l+=[r]*(r not in l);" if listed else "l[:]=[x for x in l if x!=r];"
     program = (
         "import json,os,sys;p,r=sys.argv[1:];"
         "d=json.load(open(p)) if os.path.exists(p) else {};"
-        'l=d.setdefault("insecure-registries",[]);l+=[r]*(r not in l);'
+        f'l=d.setdefault("insecure-registries",[]);{change}'
         "os.makedirs(os.path.dirname(p),exist_ok=True);"
         't=json.dumps(d,indent=2)+"\\n";open(p+".new","w").write(t);os.replace(p+".new",p)'
     )

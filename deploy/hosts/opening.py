@@ -43,12 +43,15 @@ class Pinned(paramiko.RejectPolicy):
             raise refusals.host_key(self.place, key.get_name(), key.get_base64(), verdict)
 
 
-def open_fabric(host: Host, access: Access, timeout: float) -> Any:
-    """Open a `fabric.Connection`; raises HostError."""
+def open_fabric(host: Host, access: Access, timeout: float, *, policy: type[Pinned] = Pinned) -> Any:
+    """Open a `fabric.Connection`; raises HostError.
+
+    `policy` judges the key of the host itself; a gateway's must be pinned whatever it is.
+    """
     connection = _configured(host, access, timeout)
     hops = list(_hops(connection))
     for hop in hops:
-        _pin(hop, host, access)
+        _pin(hop, host, access, policy if hop is connection else Pinned)
     try:
         if not hops[-1].gateway:
             hops[-1].connect_kwargs["sock"] = _dial(hops[-1].host, hops[-1].port, timeout)
@@ -61,6 +64,11 @@ def open_fabric(host: Host, access: Access, timeout: float) -> Any:
         close(connection)
         raise
     return connection
+
+
+def way(connection: Any) -> list[Any]:
+    """A Fabric connection and the gateways that it goes through, the nearest to the host first."""
+    return list(_hops(connection))
 
 
 def close(connection: Any) -> None:
@@ -130,7 +138,7 @@ def _hops(connection: Any) -> Iterator[Any]:
         connection = connection.gateway or None
 
 
-def _pin(hop: Any, host: Host, access: Access) -> None:
+def _pin(hop: Any, host: Host, access: Access, policy: type[Pinned]) -> None:
     # A plain dictionary: Fabric's own writes every change through all levels of its configuration.
     hop.connect_kwargs = dict(hop.connect_kwargs)
     alias = hop.ssh_config.get("hostkeyalias")
@@ -139,7 +147,7 @@ def _pin(hop: Any, host: Host, access: Access) -> None:
     files = _files(hop, access)
     known = KnownHosts(entry for file in files for entry in _entries(file))
     place = refusals.Place(host=host, name=name, port=port, files=tuple(files), hop=hop)
-    hop.client.set_missing_host_key_policy(Pinned(place, known))
+    hop.client.set_missing_host_key_policy(policy(place, known))
     hop.forward_agent = False
     hop.connect_kwargs["transport_factory"] = functools.partial(
         _transport, key_types=known.key_types(name, port)

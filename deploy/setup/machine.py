@@ -15,7 +15,6 @@ from deploy.setup.packages import Setup
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
 
-ENGINE_PACKAGES = ("docker.io", "iptables", "ca-certificates")
 ENGINE_CLI_PACKAGES = ("docker-cli", "docker.io")
 """The command line is a package of its own since Debian 13."""
 ENGINE_LOG = Path("/var/log/jarship-dockerd.log")
@@ -125,7 +124,7 @@ def _provide_engine(stream: Stream, setup: Setup, environ: Mapping[str, str]) ->
         need = "A Docker Engine is needed, and there is none here"
         packages.install(
             stream,
-            ENGINE_PACKAGES,
+            packages.ENGINE,
             setup=setup,
             need=need,
             first_of=ENGINE_CLI_PACKAGES,

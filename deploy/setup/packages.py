@@ -1,4 +1,7 @@
-"""Packages of this machine's system (Debian, Ubuntu): for the sandbox and the tests, and for nothing else."""
+"""Packages of Debian and Ubuntu.
+
+On this machine they are installed for the sandbox and the tests, and by `host.setup --local`; else never.
+"""
 
 import os
 import shlex
@@ -12,6 +15,9 @@ from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
 
 Setup = Literal["auto", "never"]
+
+ENGINE = ("docker.io", "iptables", "ca-certificates")
+"""A Docker Engine; its command line is a package of its own since Debian 13."""
 
 _ASKS_NOTHING = {
     # debconf and needrestart would ask, and wait for ever where nobody answers.
@@ -65,6 +71,12 @@ UPDATE = ("apt-get", "update")
 def installation(packages: Sequence[str]) -> list[str]:
     """The command that installs packages."""
     return ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+
+
+def quiet_command(arguments: str) -> str:
+    """A line for sh that runs apt-get with these arguments and without questions."""
+    asks_nothing = [f"{name}={value}" for name, value in _ASKS_NOTHING.items()]
+    return f"{shlex.join(['env', *asks_nothing, *_patient(['apt-get'])])} {arguments}"
 
 
 def install(

@@ -65,17 +65,27 @@ def of_this_machine(settings: Settings) -> Trust:
 
 
 def lack(trust: Trust, seen: Seen) -> str:
-    """What is missing for an engine to trust the registry; empty when nothing is, or nobody can tell."""
+    """Why an engine does not trust the registry as wished; empty when it does, or nobody can tell."""
     if trust.kind == "ca" and seen.ca is not None:
         if not seen.ca:
             return f"{trust.ca_file} is missing, so its Docker does not trust {trust.registry}."
         if not certificates(trust.authority) <= certificates(seen.ca):
             return f"{trust.ca_file} is another certificate than REGISTRY_CA."
+    if trust.kind == "ca" and lists(seen.registry_config, trust.registry):
+        return (
+            f"its Docker lists {trust.registry} in insecure-registries, so it would not check certificates."
+        )
     if trust.kind == "insecure" and not plain_http.allowed(
         trust.registry, {"RegistryConfig": seen.registry_config}
     ):
         return f"its Docker does not list {trust.registry} in insecure-registries, and would insist on TLS."
     return ""
+
+
+def lists(registry_config: Mapping[str, Any], registry: str) -> bool:
+    """Whether an engine lists a registry, by its own name, as one without TLS."""
+    index = (registry_config.get("IndexConfigs") or {}).get(registry) or {}
+    return not index.get("Secure", True)
 
 
 def certificates(text: str) -> frozenset[str]:

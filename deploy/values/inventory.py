@@ -38,3 +38,7 @@ class Inventory:
     hosts: tuple[Host, ...]
     balancers: tuple[Host, ...] = ()
     access: Access = Access()
+
+    def every(self) -> tuple[Host, ...]:
+        """Application hosts and balancers."""
+        return self.hosts + self.balancers
