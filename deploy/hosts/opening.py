@@ -58,8 +58,9 @@ def open_fabric(host: Host, access: Access, timeout: float, *, policy: type[Pinn
         connection.open()
     except (paramiko.SSHException, OSError, EOFError, HostError) as error:
         failed = next((hop for hop in reversed(hops) if not hop.is_connected), connection)
+        told = refusals.opening(host, failed, access, error, via=failed is not connection)
         close(connection)
-        raise refusals.opening(host, failed, access, error, via=failed is not connection) from error
+        raise told from error
     except BaseException:
         close(connection)
         raise

@@ -15,8 +15,6 @@ from deploy.values.errors import HostError, Unreachable
 from deploy.values.inventory import Access, Host
 
 KEY_TYPES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa", "rsa-sha2-512": "rsa", "rsa-sha2-256": "rsa"}
-# paramiko has no type of its own for a login without any key, nor for a key file that it could not use.
-_LOGIN_FAILED = ("No authentication methods", "private key file", "encrypted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +92,8 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
         return error
     place = f"{hop.host}:{hop.port}"
     gateway = f" (the gateway to {host.name})" if via else ""
-    if isinstance(error, paramiko.AuthenticationException) or any(t in str(error) for t in _LOGIN_FAILED):
-        return _login(host, hop, access, f"{place}{gateway}")
+    if _logging_in(hop):
+        return _login(host, hop, access, error, f"{place}{gateway}")
     if isinstance(error, socket.gaierror):
         what, why = f"The name {hop.host}{gateway} cannot be resolved.", str(error.strerror)
         return Unreachable(what, why=why, advice="Check HOSTS, ssh_config and the DNS.", host=host.name)
@@ -115,7 +113,13 @@ def opening(host: Host, hop: Any, access: Access, error: Exception, *, via: bool
     return Unreachable(what, why=why, advice=f"Try it by hand: {command(hop)} true", host=host.name)
 
 
-def _login(host: Host, hop: Any, access: Access, place: str) -> HostError:
+def _logging_in(hop: Any) -> bool:
+    """Whether it got as far as trying keys: paramiko has no type for everything that goes wrong there."""
+    transport = hop.client.get_transport()
+    return transport is not None and bool(transport.initial_kex_done) and not transport.is_authenticated()
+
+
+def _login(host: Host, hop: Any, access: Access, error: Exception, place: str) -> HostError:
     if access.key is not None and hop.connect_kwargs.get("allow_agent"):
         return HostError(
             f"The SSH key {access.key} needs its passphrase.",
@@ -123,9 +127,11 @@ def _login(host: Host, hop: Any, access: Access, place: str) -> HostError:
             advice=shlex.join(["ssh-add", access.key]),
             host=host.name,
         )
+    said = "" if isinstance(error, paramiko.AuthenticationException) else f" ({error})".replace(" ()", "")
+    tried = ", ".join(_keys(hop)) or "there was no key"
     return HostError(
         f"The SSH server refuses {hop.user}@{place}.",
-        why=f"None of the keys tried lets {hop.user} in: {', '.join(_keys(hop)) or 'there was no key'}.",
+        why=f"None of the keys tried lets {hop.user} in: {tried}{said}.",
         advice=f"Put the public key into ~{hop.user}/.ssh/authorized_keys on the host: "
         + shlex.join(["ssh-copy-id", *_identity(access), *_port(hop), f"{hop.user}@{hop.host}"]),
         host=host.name,

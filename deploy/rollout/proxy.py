@@ -15,7 +15,7 @@ from deploy.rollout.health import Deadline, Inspect, Unhealthy, container_addres
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.addresses import Published
-from deploy.values.errors import Failure
+from deploy.values.errors import Failure, HostError
 from deploy.values.release import HealthCheck, network_name, proxy_name, replaced_proxy_name
 from deploy.values.steps import StartProxy
 
@@ -54,14 +54,18 @@ def start(site: Site, step: StartProxy) -> None:
     _create(site, name, step)
     _put(site, name, configuration(step.sends_to or NOWHERE, step.container_port))
     site.api.start(name)
-    _refuse_old(site, name)
+    _refuse_old(site, name, touched=bool(step.replaces))
 
 
-def _refuse_old(site: Site, name: str) -> None:
+def _refuse_old(site: Site, name: str, *, touched: bool) -> None:
     """See which nginx it is that has started: not every image says so.
+
+    Args:
+        touched: whether another proxy was stopped for it.
 
     Raises:
         Failure: it is too old, or does not run; an older one stops at directives that it does not know.
+            A HostError when no service was touched.
     """
     try:
         _, said = _exec(site, name, ["nginx", "-v"])
@@ -71,7 +75,8 @@ def _refuse_old(site: Site, name: str) -> None:
     if version and version >= OLDEST_NGINX:
         return
     least = ".".join(map(str, OLDEST_NGINX))
-    raise Failure(
+    kind = Failure if touched else HostError
+    raise kind(
         f"PROXY_IMAGE must be nginx {least} or newer.",
         why=f"nginx -v: {' '.join(said.split())}",
         advice="Name a newer one, such as PROXY_IMAGE=nginx:1.30, then run `invoke push`.",

@@ -149,7 +149,7 @@ def test_it_is_free_at_once_when_its_owner_is_killed(connect: Callable[..., Any]
 @pytest.mark.fault(38)
 def test_it_is_free_after_the_timeout_when_the_owner_is_silent(connect: Callable[..., Any]) -> None:
     connection = connect()
-    take(connection, heartbeat=60, timeout=1)
+    take(connection, heartbeat=60, timeout=0.5)
     with pytest.raises(LockedError):
         take(connect(), BOB)
 
@@ -159,7 +159,7 @@ def test_it_is_free_after_the_timeout_when_the_owner_is_silent(connect: Callable
 
 def test_heartbeats_keep_it_beyond_its_timeout(connect: Callable[..., Any]) -> None:
     with take(connect(), heartbeat=0.2, timeout=1) as held:
-        time.sleep(1.6)
+        time.sleep(1.3)
         held.check()
         with pytest.raises(LockedError):
             take(connect(), BOB)
@@ -187,9 +187,9 @@ def test_an_owner_that_slept_while_the_host_waited_still_has_it(connect: Callabl
 
 def test_a_host_that_stopped_answering_is_noticed(connect: Callable[..., Any]) -> None:
     clock, connection = Clock(), connect()
-    held = take(connection, heartbeat=0.2, timeout=2, clock=clock)
+    held = take(connection, heartbeat=0.2, timeout=1, clock=clock)
     os.kill(connection.channels[0].process.pid, signal.SIGSTOP)
-    time.sleep(1.3)
+    time.sleep(0.7)
 
     with pytest.raises(LockLost, match="lost"):
         held.check()
