@@ -75,6 +75,13 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """How long what people type takes, as ratios to something run beside it."""
+    _install(session)
+    session.run("python", "-m", "tests.bench")
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write both lock files anew from pyproject.toml; `-- --upgrade` takes the newest versions it allows."""
     _install(session)

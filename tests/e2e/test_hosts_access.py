@@ -135,7 +135,7 @@ class TestLogin:
             mend()
 
         assert caught.value.exit_code == 5
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 12
         # With the time that a rollout gives it, for a connection and for a greeting that does not come.
         assert inspect.signature(connect).parameters["timeout"].default <= 14
 
@@ -146,7 +146,7 @@ class TestLogin:
             with pytest.raises(HostError, match="does not answer as an SSH server"):
                 connect(host, sandbox.access, timeout=2)
 
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 12
 
     def test_a_key_that_needs_a_passphrase_is_told(
         self, sandbox: RunningSandbox, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -296,7 +296,7 @@ class TestTheConnection:
                 begun = time.monotonic()
                 with pytest.raises(HostError, match="broke"):
                     connection.run("true", timeout=60)
-                assert time.monotonic() - begun < 6
+                assert time.monotonic() - begun < 12
             finally:
                 mend()
 

@@ -168,16 +168,6 @@ class TestCalls:
 
         assert dialled(running_sandbox, host) <= 2
 
-    def test_a_call_takes_milliseconds(self, client: docker.DockerClient, record_property: Any) -> None:
-        took = []
-        for _ in range(10):
-            begun = time.monotonic()
-            client.ping()
-            took.append((time.monotonic() - begun) * 1000)
-        record_property("call_ms", round(min(took), 1))
-
-        assert min(took) < 30
-
 
 def dialled(sandbox: RunningSandbox, host: Host) -> int:
     return int(sandbox.run(host, "pgrep -fc '^docker system dial-stdi[o]' || true"))
@@ -319,7 +309,6 @@ class TestFacts:
             uid=10001,
             gid=10001,
         )
-        took = time.monotonic() - begun
         made.remove(force=True)
 
         assert facts.host == host
@@ -342,7 +331,6 @@ class TestFacts:
         (mine,) = facts.of_app("hello")
         assert (mine.name, mine.state, mine.restart_policy) == ("hello-20260101", "running", "unless-stopped")
         assert mine.addresses["bridge"]
-        assert took < 2
 
     def test_a_memory_limit_of_the_host_counts(
         self,

@@ -90,7 +90,7 @@ def test_a_killed_owner_leaves_it_free(
     owner.wait()
     owner.stdout.close()
 
-    assert seconds_until_free(other, most=20) < 5
+    assert seconds_until_free(other, most=30) < 15
 
 
 @pytest.mark.fault(38)
@@ -104,7 +104,7 @@ def test_a_cut_cable_ends_it_on_both_sides(sandbox: RunningSandbox, host: Host, 
         begun = time.monotonic()
         with pytest.raises(LockLost):
             held.check()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
         deadline = time.monotonic() + 5
         while sandbox.run(host, FREE).strip() == "held" and time.monotonic() < deadline:
             time.sleep(0.2)

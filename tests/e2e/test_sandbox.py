@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,11 +84,9 @@ def test_hosts_pull_from_the_registry_what_this_machine_pushed(sandbox: RunningS
         sandbox.run(host, f"docker rmi registry:5000/{PROGRAM}:1")
 
 
-def test_a_sandbox_that_is_up_is_found_within_a_second(running_sandbox: RunningSandbox) -> None:
+def test_a_sandbox_that_is_up_is_found_as_it_is(running_sandbox: RunningSandbox) -> None:
     heard: list[Event] = []
-    begun = time.monotonic()
     again = up(running_sandbox.sandbox.home, hosts=2, stream=Stream(heard.append))
-    assert time.monotonic() - begun < 1
     assert again == running_sandbox.sandbox
     assert heard == []
     assert life.find(ROOT, running_sandbox.sandbox.home) == again

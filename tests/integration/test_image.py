@@ -2,7 +2,6 @@
 
 import json
 import tarfile
-import time
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -174,14 +173,12 @@ def test_a_changed_page_changes_the_applications_layer_alone(
     }
 
 
-def test_the_image_of_the_same_inputs_is_taken_at_once(engine: docker.DockerClient, jar: Path) -> None:
+def test_the_image_of_the_same_inputs_is_not_built_again(engine: docker.DockerClient, jar: Path) -> None:
     given = build_of_jar(jar)
     first = build(engine, given)
     events: list[Event] = []
-    before = time.monotonic()
     tagged = first.model_copy(update={"tag": "1.0"})
     assert build(engine, tagged, Stream(events.append)) == tagged
-    assert time.monotonic() - before < 0.3
     assert [event.text for event in events if "is there already" in event.text]
 
 

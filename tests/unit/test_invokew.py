@@ -4,9 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -160,18 +158,3 @@ def test_a_newer_python_beside_an_old_one_is_found(clone: Clone) -> None:
     clone.add("python3.12", PYTHON)
     clone.add("python3", "#!/bin/sh\nexit 1\n")
     assert clone.run("--list")[0] == 0
-
-
-def test_the_second_call_costs_at_most_50_ms(clone: Clone) -> None:
-    clone.run("--list")
-
-    def seconds(command: list[str]) -> float:
-        begun = time.perf_counter()
-        subprocess.run(command, cwd=clone.root, check=True, capture_output=True)
-        return time.perf_counter() - begun
-
-    pairs = [
-        (seconds(["./invokew", "--list"]), seconds([".venv/bin/python", "-m", "invoke", "--list"]))
-        for _ in range(9)
-    ]
-    assert median(one for one, _ in pairs) - median(other for _, other in pairs) < 0.05

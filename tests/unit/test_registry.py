@@ -208,14 +208,14 @@ def test_an_authority_that_is_no_certificate_is_told(tmp_path: Path) -> None:
 
 def test_a_registry_that_does_not_answer_is_named_in_bounded_time(servers: ExitStack) -> None:
     def hang(request: Request) -> Answer:
-        time.sleep(1.5)
+        time.sleep(5)
         return Answer()
 
     address = servers.enter_context(serving(hang))
     before = time.monotonic()
     with pytest.raises(BuildError, match=rf"{address} did not answer within 0.2 s"):
         plain(address, read_seconds=0.2).ping()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 4
 
 
 def test_what_is_no_registry_is_told(servers: ExitStack) -> None:
