@@ -295,7 +295,6 @@ class TestFacts:
             mem_limit="64m",
         )
         made.start()
-        begun = time.monotonic()
         facts = gather(
             connection,
             client,
