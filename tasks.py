@@ -10,6 +10,9 @@ FORCE = "Build even when nothing has changed."
 TAG = "The tag to give instead of the computed one."
 JSON = "Print JSON."
 HOST = "Only this host, by its name in `status`."
+WAIT = "Seconds to wait for whoever holds a host's lock."
+ON_FAILURE = "`pause` leaves a failed fleet as it is, for a look; else it goes back."
+SKIP = "Go on without hosts that do not answer; `repair` brings them up later."
 
 
 @changes(help={"profile": PROFILE, "force": FORCE})
@@ -59,9 +62,9 @@ def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") ->
         "force": "Build and replace even when nothing has changed.",
         "tag": TAG,
         "plan": "A file of `plan --out` to carry out, if the hosts and settings are still as it found them.",
-        "wait": "Seconds to wait for whoever holds a host's lock.",
-        "on-failure": "`pause` leaves a failed fleet as it is, for a look; else it goes back.",
-        "skip-unreachable": "Go on without hosts that do not answer; `repair` brings them up later.",
+        "wait": WAIT,
+        "on-failure": ON_FAILURE,
+        "skip-unreachable": SKIP,
     }
 )
 def deploy(
@@ -118,6 +121,41 @@ def status(run: Run, profile: str = "dev", json: bool = False) -> None:
     from deploy import pipeline
 
     run.table(pipeline.status(run, run.settings(profile)), json=json)
+
+
+@reads(help={"profile": PROFILE, "json": JSON})
+def releases(run: Run, profile: str = "dev", json: bool = False) -> None:
+    """List what each host could go back to."""
+    from deploy import backward
+
+    run.table(backward.releases(run, run.settings(profile)), json=json)
+
+
+@changes(
+    help={
+        "profile": PROFILE,
+        "to": "The release to go back to, by its tag or id; left out, the one before.",
+        "current-settings": "With today's settings instead of those that it ran with.",
+        "wait": WAIT,
+        "on-failure": ON_FAILURE,
+        "skip-unreachable": SKIP,
+    }
+)
+def rollback(
+    run: Run,
+    profile: str = "dev",
+    to: str = "",
+    current_settings: bool = False,
+    wait: str = "",
+    on_failure: str = "",
+    skip_unreachable: bool = False,
+) -> None:
+    """Go back to an earlier release on every host."""
+    from deploy import backward
+    from deploy.pipeline import DeployOptions
+
+    options = DeployOptions(wait=wait, on_failure=on_failure, skip_unreachable=skip_unreachable)
+    backward.rollback(run, run.settings(profile), options, to=to, current_settings=current_settings)
 
 
 @reads(
@@ -229,6 +267,8 @@ def sandbox_down(run: Run, images: bool = False) -> None:
     life.down(run.root, stream=run.stream, images_too=images)
 
 
-namespace = Collection(jar, image, tag_, push, build, deploy, plan, status, logs, config, test)
+namespace = Collection(
+    jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, test
+)
 namespace.add_collection(Collection("host", host_setup, host_trust))
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

@@ -17,6 +17,7 @@ from deploy.values.settings import Settings
 if TYPE_CHECKING:
     from deploy.rollout.survey import Manner, Rollout
     from deploy.values.planned import Planned
+    from deploy.values.result import Result
 
 
 def jar(run: Run, settings: Settings, *, force: bool) -> str:
@@ -28,7 +29,7 @@ def jar(run: Run, settings: Settings, *, force: bool) -> str:
 
 def image(run: Run, settings: Settings) -> str:
     """Build the image of the jar at hand."""
-    build = _image(run, _ready(run, settings), build_at_hand(run, settings))
+    build = _image(run, ready_settings(run, settings), build_at_hand(run, settings))
     _write(run, build)
     return _image_line(build)
 
@@ -42,14 +43,14 @@ def tag(run: Run, settings: Settings, *, given: str) -> str:
 
 def push(run: Run, settings: Settings) -> str:
     """Push the image at hand."""
-    build = _push(run, _ready(run, settings), build_at_hand(run, settings))
+    build = _push(run, ready_settings(run, settings), build_at_hand(run, settings))
     _write(run, build)
     return _pushed_line(build)
 
 
 def build(run: Run, settings: Settings, *, force: bool, tag: str) -> str:
     """Jar, image, tag and push, one after the other."""
-    return _pushed_line(_build(run, settings, _ready(run, settings), force=force, given=tag))
+    return _pushed_line(_build(run, settings, ready_settings(run, settings), force=force, given=tag))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def deploy(run: Run, settings: Settings, options: DeployOptions) -> None:
     if options.plan:
         _deploy_planned(run, settings, options, manner)
         return
-    ready = _ready(run, settings)
+    ready = ready_settings(run, settings)
     if options.build:
         made = read(Path(options.build))
     else:
@@ -111,9 +112,9 @@ def rollout_of(
     return order(
         build,
         ready,
-        info=_engine_info(run),
+        info=engine_info(run),
         now=datetime.now(UTC),
-        deployed_by=f"{getpass.getuser()}@{socket.gethostname()}",
+        deployed_by=who(),
         force=force,
         manner=manner,
     )
@@ -123,7 +124,7 @@ def status(run: Run, settings: Settings) -> Sequence[dict[str, object]]:
     """One row a host."""
     from deploy.rollout.status import status as ask
 
-    ready = _ready(run, settings)
+    ready = ready_settings(run, settings)
     return ask(ready.app_name, ready.inventory())
 
 
@@ -138,11 +139,11 @@ def logs(run: Run, settings: Settings, *, host: str, lines: str, json: bool) -> 
     def tell(line: Line) -> None:
         run.show(jsons.dumps(asdict(line)) if json else f"{line.host} {line.stamp} {line.text}")
 
-    ready = _ready(run, settings)
+    ready = ready_settings(run, settings)
     ask(ready.app_name, ready.inventory(), host=host, lines=int(lines), tell=tell)
 
 
-def _ready(run: Run, settings: Settings) -> Settings:
+def ready_settings(run: Run, settings: Settings) -> Settings:
     """The settings with the sandbox's addresses in them, when they ask for it; it is brought up first."""
     if settings.registry != "sandbox" and not settings.hosts_sandbox:
         return settings
@@ -208,18 +209,27 @@ def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner
             why="The plan has its own build, and says whether it was made with --force.",
         )
     planned = read_plan(settings, options.plan)
-    ready = _ready(run, settings)
+    ready = ready_settings(run, settings)
     rollout = rollout_of(run, ready, planned.build, force=planned.force, manner=manner)
     refuse_other_settings(planned, rollout)
     _roll_out(run, rollout, planned)
 
 
 def _roll_out(run: Run, rollout: "Rollout", planned: "Planned | None" = None) -> None:
-    from deploy.output.summary import summary
     from deploy.rollout.site import Bench
     from deploy.rollout.transaction import roll_out
 
-    result = roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream, planned=planned)
+    tell(run, roll_out(rollout, Bench(root=run.root, mask=run.mask), run.stream, planned=planned))
+
+
+def tell(run: Run, result: "Result") -> None:
+    """Show what a rollout came to.
+
+    Raises:
+        LeftDifferent: it went on without some hosts.
+    """
+    from deploy.output.summary import summary
+
     run.show(summary(result))
     if result.skipped:
         raise LeftDifferent(
@@ -230,7 +240,12 @@ def _roll_out(run: Run, rollout: "Rollout", planned: "Planned | None" = None) ->
         )
 
 
-def _engine_info(run: Run) -> Mapping[str, Any] | None:
+def who() -> str:
+    """In whose name this runs: `user@machine`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def engine_info(run: Run) -> Mapping[str, Any] | None:
     """What this machine's engine says of itself; a rollout of a build that is pushed needs none."""
     from deploy.engine import EngineError, local
 

@@ -14,7 +14,7 @@ from deploy.rollout.containers import LOGS, exists, set_restart_policy
 from deploy.rollout.health import Deadline, Inspect, Unhealthy, container_address, log_tail
 from deploy.rollout.site import Site
 from deploy.values import labels
-from deploy.values.addresses import Published
+from deploy.values.addresses import Published, parse_published
 from deploy.values.errors import Failure, HostError
 from deploy.values.release import HealthCheck, network_name, proxy_name, replaced_proxy_name
 from deploy.values.steps import StartProxy
@@ -138,6 +138,16 @@ def made_from(image: str, published: Published) -> str:
 def configuration(alias: str, port: int, coming: tuple[str, int] | None = None) -> dict[str, str]:
     """The proxy's files; all of them at each switch, so that what somebody changed by hand is put right."""
     return {"nginx.conf": CONFIGURATION.read_text(), "jarship/upstream.conf": upstream(alias, port, coming)}
+
+
+def read_made_from(label: str) -> tuple[str, Published]:
+    """The image and the published port that a proxy's label tells of.
+
+    Raises:
+        ValueError: it was not written by this program.
+    """
+    image, published, _ = label.split(" ")
+    return image, parse_published(published)
 
 
 def upstream(alias: str, port: int, coming: tuple[str, int] | None = None) -> str:

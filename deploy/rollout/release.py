@@ -90,8 +90,8 @@ def make_release(
         subject=build.source.subject,
         deployed_by=deployed_by,
         deployed_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        spec=_spec(settings),
-        health=_health(image, settings),
+        spec=spec_of_settings(settings),
+        health=health_of_settings(image, settings),
     )
     return replace(release, fingerprint=fingerprint(release, salt=release.id))
 
@@ -129,7 +129,8 @@ def _pushed(build: Build) -> Pushed:
     return build.pushed
 
 
-def _spec(settings: Settings) -> ContainerSpec:
+def spec_of_settings(settings: Settings) -> ContainerSpec:
+    """What the settings say of the container."""
     environment = {
         "PROFILE": settings.profile,
         **({"LOGGING_FILE_NAME": settings.log_file} if settings.log_file else {}),
@@ -149,7 +150,7 @@ def _spec(settings: Settings) -> ContainerSpec:
     )
 
 
-def _health(image: ImageFacts, settings: Settings) -> HealthCheck:
+def health_of_settings(image: ImageFacts, settings: Settings) -> HealthCheck:
     """HEALTH_PATH, or what the image says of itself; `/` proves only that something answers."""
     path = settings.health_path or image.labels.get(labels.HEALTH_PATH, DEFAULT_HEALTH_PATH)
     answers_only = not settings.health_path and path == DEFAULT_HEALTH_PATH

@@ -1,6 +1,8 @@
 """A rollout from its beginning to its end: one transaction over all hosts of a profile."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from deploy.hosts.lock import Owner
 from deploy.rollout.basis import refuse_moved
@@ -45,14 +47,25 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
         skip=skipped.append if manner.skip_unreachable else None,
     )
     with reached as sites:
-        for missing in skipped:
-            stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
-        seen = survey(rollout, sites, stream)
+        names = left_out(skipped, stream)
+        seen = survey(leaving_out(rollout, names), sites, stream)
         if planned:
             refuse_moved(planned, seen)
         journal = execute(seen.plan, sites, bench, pause=manner.pause)
-    names = tuple(missing.host for missing in skipped)
-    return _result(seen.plan, rollout.inventory, journal, names, time.monotonic() - begun)
+    return result_of(seen.plan, rollout.inventory, journal, names, time.monotonic() - begun)
+
+
+def left_out(skipped: Sequence[Unreachable], stream: Stream) -> tuple[str, ...]:
+    """Warn of the hosts that a rollout goes on without; returns their names."""
+    for missing in skipped:
+        stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
+    return tuple(missing.host for missing in skipped)
+
+
+def leaving_out(rollout: Rollout, names: tuple[str, ...]) -> Rollout:
+    """The same, its containers telling which hosts it went without: `repair` brings those up to it."""
+    release = replace(rollout.wanted.release, skipped=names)
+    return replace(rollout, wanted=replace(rollout.wanted, release=release))
 
 
 def owner_of(release: Release) -> Owner:
@@ -61,9 +74,10 @@ def owner_of(release: Release) -> Owner:
     return Owner(who=who, where=where, release=release.tag, since=release.deployed_at)
 
 
-def _result(
+def result_of(
     plan: Plan, inventory: Inventory, journal: Journal, skipped: tuple[str, ...], seconds: float
 ) -> Result:
+    """What a plan that was carried out came to."""
     planned = {host.host: host for host in plan.hosts}
     return Result(
         release=plan.release,

@@ -22,6 +22,7 @@ class Entry:
     """`registry/repository@digest`, as its hosts knew the registry."""
     commit: str = ""
     author: str = ""
+    subject: str = ""
     who: str = ""
     """Who deployed it: `user@machine`."""
     when: str = ""
@@ -49,6 +50,7 @@ def of_labels(said: Mapping[str, str], image: str) -> Entry:
         image=image,
         commit=said.get(labels.COMMIT, ""),
         author=said.get(labels.AUTHOR, ""),
+        subject=said.get(labels.SUBJECT, ""),
         who=said.get(labels.DEPLOYED_BY, ""),
         when=said.get(labels.DEPLOYED_AT, ""),
         origin=said.get(labels.ORIGIN, ""),

@@ -1,0 +1,102 @@
+"""What each host could go back to; takes no lock and changes nothing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from deploy.hosts.fleet import on_each
+from deploy.hosts.probe import gather
+from deploy.rollout import proxy
+from deploy.rollout.containers import exists
+from deploy.rollout.found import Found, find, health_of, release_of
+from deploy.rollout.health import Inspect
+from deploy.rollout.kept import read_spec
+from deploy.rollout.past import Past, Remembered
+from deploy.rollout.reach import reach
+from deploy.rollout.site import Site
+from deploy.values.events import Stream
+from deploy.values.history import Entry
+from deploy.values.inventory import Inventory
+from deploy.values.release import HealthCheck, proxy_name
+
+NOT_SAID = HealthCheck(path="/", port=0, below=500, timeout=0)
+
+
+def look_back(sites: Mapping[str, Site], *, app: str, profile: str) -> dict[str, Past]:
+    """Ask every host what it has been through.
+
+    Raises:
+        HostError: a host does not answer.
+    """
+    pasts = on_each(list(sites.values()), lambda site: past_of(site, app=app, profile=profile))
+    return dict(zip(sites, pasts, strict=True))
+
+
+def past_of(site: Site, *, app: str, profile: str) -> Past:
+    """Ask one host."""
+    facts = gather(site.connection, site.client, app_name=app)
+    name = proxy_name(app)
+    runs = any(item.name == name and item.state == "running" for item in facts.containers)
+    sends_to = proxy.alias_of(site.connection, proxy.inspect(site, name)) if runs else ""
+    found = find(facts, app=app, profile=profile, sends_to=sends_to)
+    images = {digest for image in site.api.images() for digest in image.get("RepoDigests") or ()}
+    seen = {release: document for release, document in _inspected(site, found).items() if document}
+    releases = tuple(_remembered(entry, seen.get(entry.id), images) for entry in found.chain)
+    return Past(found=found, releases=releases)
+
+
+def _inspected(site: Site, found: Found) -> dict[str, Inspect | None]:
+    items = {release_of(item): item.id for item in (found.plain, found.serving, *found.kept) if item}
+    return {release: exists(site, container) for release, container in items.items()}
+
+
+def _remembered(entry: Entry, seen: Inspect | None, images: set[str]) -> Remembered:
+    health = health_of(seen["Config"]["Labels"], NOT_SAID) if seen else NOT_SAID
+    return Remembered(
+        entry=entry,
+        spec=read_spec(seen) if seen and health != NOT_SAID else None,
+        health=None if health == NOT_SAID else health,
+        has_image=entry.image in images,
+    )
+
+
+def releases(app: str, profile: str, inventory: Inventory, stream: Stream) -> list[dict[str, object]]:
+    """One row a host and release: what serves, and what the host could go back to.
+
+    Raises:
+        HostError: a host cannot be reached.
+    """
+    with reach(inventory, stream) as sites:
+        fleet = look_back(sites, app=app, profile=profile)
+    now = datetime.now(UTC)
+    return [row for host, past in fleet.items() for row in _rows(host, past, now)]
+
+
+def _rows(host: str, past: Past, now: datetime) -> list[dict[str, object]]:
+    last = past.found.committed
+    return [
+        {
+            "host": host,
+            "release": one.entry.tag,
+            "id": one.entry.id,
+            "from": "serves" if last and one.entry.id == release_of(last) else one.source,
+            "age": age(one.entry.when, now),
+            "commit": one.entry.commit[:12],
+            "author": one.entry.author,
+            "by": one.entry.who,
+            "deployed_at": one.entry.when,
+            "digest": one.entry.digest,
+        }
+        for one in past.releases
+    ]
+
+
+def age(when: str, now: datetime) -> str:
+    """How long ago, in the unit that says most; empty when the moment makes no sense."""
+    try:
+        seconds = (now - datetime.fromisoformat(when)).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

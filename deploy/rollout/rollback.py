@@ -1,0 +1,235 @@
+"""Going back to an earlier release: a rollout of what its kept container tells, by the same steps."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from deploy import credentials
+from deploy.hosts.lock import Owner
+from deploy.registry import Registry
+from deploy.rollout.execute import execute
+from deploy.rollout.look import look_back
+from deploy.rollout.past import Past, Remembered, made_from_of, remembered, target
+from deploy.rollout.plan import Wishes
+from deploy.rollout.proxy import made_from, read_made_from
+from deploy.rollout.reach import Locking, reach
+from deploy.rollout.refusals import Wanted
+from deploy.rollout.release import (
+    ImageFacts,
+    fingerprint,
+    health_of_settings,
+    image_facts,
+    new_rollout_id,
+    spec_of_settings,
+    user_ids,
+)
+from deploy.rollout.site import Bench, Site
+from deploy.rollout.survey import Manner, Rollout, survey
+from deploy.rollout.transaction import leaving_out, left_out, result_of
+from deploy.setup import trust
+from deploy.values import labels
+from deploy.values.errors import Failure, HostError, Unreachable
+from deploy.values.events import Stream
+from deploy.values.history import Entry
+from deploy.values.images import Content
+from deploy.values.reference import parse_reference
+from deploy.values.release import Release
+from deploy.values.result import Result
+from deploy.values.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingBack:
+    """What is wished, and what it may ask for."""
+
+    settings: Settings
+    """Today's: where the hosts are, how to roll out, and what the release runs with when nothing is kept."""
+    to: str
+    """A rollout id or a tag; empty for the release before this one."""
+    current_settings: bool
+    """Whether today's settings count instead of those that it ran with."""
+    manner: Manner
+    now: datetime
+    deployed_by: str
+    """`user@machine`."""
+    registry: Callable[[], Registry]
+    """Opens the settings' registry; called only when a host lacks something."""
+    learn: Callable[[Iterable[str]], None]
+    """Hears the secrets of the earlier release, which today's settings may not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The release to go back to, and what each host has of it."""
+
+    entry: Entry
+    by_host: Mapping[str, Remembered]
+    missing: tuple[str, ...]
+    """Hosts without its image."""
+    image: str
+    """The reference to start it by."""
+    kept: Remembered | None
+    """One that tells what it ran with; None when today's settings count."""
+
+
+def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
+    """Bring an earlier release to every host again, or put every touched host back.
+
+    Raises:
+        InputError: no release is called as wished.
+        LockedError: somebody else is deploying this application there.
+        HostError: a host is unreachable, or cannot go back; nothing was changed.
+        BuildError: the registry was needed, and failed; nothing was changed.
+        RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
+    """
+    begun = time.monotonic()
+    settings = wish.settings
+    inventory = settings.inventory()
+    who, _, where = wish.deployed_by.partition("@")
+    owner = Owner(
+        who=who,
+        where=where,
+        release=f"an earlier release, {wish.to or 'the one before'}",
+        since=_stamp(wish.now),
+    )
+    skipped: list[Unreachable] = []
+    reached = reach(
+        inventory,
+        stream,
+        locking=Locking(app=settings.app_name, owner=owner, wait=wish.manner.wait),
+        skip=skipped.append if wish.manner.skip_unreachable else None,
+    )
+    with reached as sites:
+        names = left_out(skipped, stream)
+        with stream.step("look", "what the hosts can go back to"):
+            fleet = look_back(sites, app=settings.app_name, profile=settings.profile)
+        chosen = _choose(wish, fleet, stream)
+        rollout = leaving_out(_rollout(wish, chosen, fleet, sites), names)
+        wish.learn(rollout.wanted.release.spec.secret_values())
+        ready = {host: replace(site, registry_auth=rollout.registry_auth) for host, site in sites.items()}
+        plan = survey(rollout, ready, stream).plan
+        journal = execute(plan, ready, bench, pause=wish.manner.pause)
+    return result_of(plan, inventory, journal, names, time.monotonic() - begun)
+
+
+def _choose(wish: GoingBack, fleet: Mapping[str, Past], stream: Stream) -> _Chosen:
+    entry = target(fleet, wish.to)
+    by_host = remembered(fleet, entry)
+    missing = tuple(host for host in fleet if host not in by_host or not by_host[host].has_image)
+    kept = next((one for one in by_host.values() if one.spec and one.health), None)
+    stream.note(f"Back to {entry.tag}, deployed by {entry.who or 'nobody known'} at {entry.when}.")
+    if kept is None and not wish.current_settings:
+        stream.warning("No host has its container any more: the image of then runs with today's settings.")
+    return _Chosen(
+        entry=entry,
+        by_host=by_host,
+        missing=missing,
+        image=_pullable(entry, wish.settings) if missing else entry.image,
+        kept=None if wish.current_settings else kept,
+    )
+
+
+def _pullable(entry: Entry, settings: Settings) -> str:
+    """The image's reference at today's registry, which may be known by another address than then."""
+    registry = settings.registry_for_hosts or settings.registry
+    return f"{registry}/{parse_reference(entry.image).path}@{entry.digest}"
+
+
+def _rollout(
+    wish: GoingBack, chosen: _Chosen, fleet: Mapping[str, Past], sites: Mapping[str, Site]
+) -> Rollout:
+    settings = wish.settings
+    image = _image(wish, chosen, sites)
+    proxies = made_from_of(fleet, labels.PROXY)
+    if not proxies:
+        raise HostError(
+            "No host has a proxy, and going back starts none but what was there.",
+            advice="Run `invoke deploy`, which sets it up.",
+        )
+    proxy_image, app_port = read_made_from(proxies)
+    if wish.current_settings:
+        app_port, proxies = settings.app_port, made_from(proxy_image, settings.app_port)
+    release = _release(wish, chosen, image, proxy_image)
+    return Rollout(
+        wanted=Wanted(
+            release=release,
+            platform=image.platform,
+            app_port=app_port,
+            strategy=settings.strategy,
+            user=user_ids(release, image),
+            trust=trust.of_hosts(settings) if chosen.missing else None,
+            contents=(Content(image=release.image, layers=image.layers),) if chosen.missing else (),
+        ),
+        wishes=Wishes(
+            app_port=app_port,
+            batch=settings.batch,
+            keep_releases=settings.keep_releases,
+            drain_timeout=settings.drain_timeout,
+            proxy_made_from=proxies,
+        ),
+        inventory=settings.inventory(),
+        registry_auth=_login(settings) if chosen.missing else None,
+        manner=wish.manner,
+    )
+
+
+def _image(wish: GoingBack, chosen: _Chosen, sites: Mapping[str, Site]) -> ImageFacts:
+    """What the image says of itself, by a host; by the registry where any host lacks it."""
+    if chosen.missing:
+        return _ask_registry(wish, chosen)
+    seen = next(iter(sites.values())).api.inspect_image(chosen.entry.image)
+    return image_facts({"config": seen["Config"], "os": seen["Os"], "architecture": seen["Architecture"]})
+
+
+def _ask_registry(wish: GoingBack, chosen: _Chosen) -> ImageFacts:
+    """See that the hosts without the image can pull it, before anything is touched."""
+    reference = parse_reference(chosen.image)
+    try:
+        registry = wish.registry()
+        if registry.digest(reference.path, reference.digest) is None:
+            raise HostError(f"{registry.address} does not have {reference.path}@{reference.digest} any more.")
+        manifest = registry.image_manifest(reference.path, reference.digest)
+        sizes = [layer.size for layer in manifest.layers]
+        return image_facts(registry.config(reference.path, manifest.config.digest), sizes)
+    except Failure as error:
+        raise HostError(
+            f"Cannot go back to {chosen.entry.tag}: its image is gone from {', '.join(chosen.missing)}, "
+            "and cannot be pulled. Nothing was changed.",
+            why=f"{error.what} {error.why}".strip(),
+            advice="Mend the registry, or choose another: `invoke releases` lists what the hosts have.",
+            host=", ".join(chosen.missing),
+            step="look",
+        ) from error
+
+
+def _release(wish: GoingBack, chosen: _Chosen, image: ImageFacts, proxy_image: str) -> Release:
+    entry, kept, settings = chosen.entry, chosen.kept, wish.settings
+    release = Release(
+        id=new_rollout_id(wish.now),
+        app=settings.app_name,
+        profile=settings.profile,
+        image=chosen.image,
+        digest=entry.digest,
+        tag=entry.tag,
+        proxy_image=proxy_image,
+        commit=entry.commit,
+        author=entry.author,
+        subject=entry.subject,
+        deployed_by=wish.deployed_by,
+        deployed_at=_stamp(wish.now),
+        origin=entry.first if kept else "",
+        spec=kept.spec if kept and kept.spec else spec_of_settings(settings),
+        health=kept.health if kept and kept.health else health_of_settings(image, settings),
+    )
+    return replace(release, fingerprint=fingerprint(release, salt=release.id))
+
+
+def _stamp(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _login(settings: Settings) -> Mapping[str, str] | None:
+    password = settings.registry_password.get_secret_value() if settings.registry_password else None
+    login = credentials.find(settings.registry, settings.registry_user, password)
+    return login.auth_config() if login else None
