@@ -9,6 +9,7 @@ BUILD = "A build file to deploy as it is, instead of building."
 FORCE = "Build even when nothing has changed."
 TAG = "The tag to give instead of the computed one."
 JSON = "Print JSON."
+SERVER = "The registry's host: by its name in `status`, or as user@host."
 HOST = "Only this host, by its name in `status`."
 WAIT = "Seconds to wait for whoever holds a host's lock."
 ON_FAILURE = "`pause` leaves a failed fleet as it is, for a look; else it goes back."
@@ -192,6 +193,54 @@ def test(run: Run) -> None:
 
 
 @changes(
+    name="up",
+    help={
+        "profile": PROFILE,
+        "host": SERVER,
+        "image": "The image to run; left out, registry:2.",
+        "address": "The host's address to listen on; left out, all, which needs a password.",
+        "certificate": "File of a certificate for REGISTRY; left out, one of the own authority's.",
+        "key": "File of its key.",
+        "json": JSON,
+    },
+)
+def registry_up(
+    run: Run,
+    profile: str = "dev",
+    host: str = "",
+    image: str = "",
+    address: str = "",
+    certificate: str = "",
+    key: str = "",
+    json: bool = False,
+) -> None:
+    """Start a registry on a host, with TLS and a password."""
+    from deploy import registry_tasks
+
+    wanted = registry_tasks.Wanted(host=host, image=image, address=address, certificate=certificate, key=key)
+    run.table(registry_tasks.up(run, run.settings(profile), wanted), json=json)
+
+
+@changes(
+    name="down",
+    help={"profile": PROFILE, "host": SERVER, "data": "Remove what it stored, too."},
+)
+def registry_down(run: Run, profile: str = "dev", host: str = "", data: bool = False) -> None:
+    """Stop a host's registry and remove it; keep what it stored."""
+    from deploy import registry_tasks
+
+    registry_tasks.down(run, run.settings(profile), host=host, data=data)
+
+
+@reads(name="status", help={"profile": PROFILE, "host": SERVER, "json": JSON})
+def registry_status(run: Run, profile: str = "dev", host: str = "", json: bool = False) -> None:
+    """Show a registry's version, TLS, disk and repositories."""
+    from deploy import registry_tasks
+
+    run.table(registry_tasks.status(run, run.settings(profile), host=host), json=json)
+
+
+@changes(
     name="setup",
     help={
         "profile": PROFILE,
@@ -270,5 +319,6 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 namespace = Collection(
     jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, test
 )
+namespace.add_collection(Collection("registry", registry_up, registry_down, registry_status))
 namespace.add_collection(Collection("host", host_setup, host_trust))
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

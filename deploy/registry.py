@@ -153,7 +153,24 @@ class Registry:
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """The tags of a repository, sorted; none when it does not exist."""
-        return tuple(sorted(self._tags(repository)))
+        return tuple(sorted(self._pages(f"{repository}/tags/list?n=1000", repository, "tags")))
+
+    def repositories(self) -> tuple[str, ...]:
+        """Every repository that the registry has, or shows to these credentials, sorted."""
+        return tuple(sorted(self._pages("_catalog?n=1000", "", "repositories")))
+
+    def delete(self, repository: str, digest: str) -> bool:
+        """Delete a manifest by its digest, and with it every tag on it; whether it was there.
+
+        Raises:
+            BuildError: the registry does not delete (405: off by default), or is read-only.
+        """
+        path = f"{repository}/manifests/{digest}"
+        response = self._request("DELETE", path, repository, actions="pull,push,delete")
+        if response.status_code == 404:
+            return False
+        self._check(response, f"to delete {repository}@{digest}")
+        return True
 
     def check_writable(self, repository: str) -> None:
         """Begin an upload and give it up, which tells what pushes to a repository fail of.
@@ -167,14 +184,14 @@ class Registry:
         where = urljoin(response.url, response.headers.get("Location", ""))
         self._send("DELETE", where, self._answers.header(f"repository:{repository}:pull,push"))
 
-    def _tags(self, repository: str) -> Iterator[str]:
-        path = f"{repository}/tags/list?n=1000"
+    def _pages(self, path: str, repository: str, key: str) -> Iterator[str]:
+        """The entries of a list that comes in pages; none when it does not exist."""
         while path:
             response = self._request("GET", path, repository)
             if response.status_code == 404:
                 return
-            self._check(response, f"the tags of {repository}")
-            yield from self._json(response, "tags").get("tags") or ()
+            self._check(response, f"the {key} of {repository or 'it'}")
+            yield from self._json(response, key).get(key) or ()
             _, _, path = response.links.get("next", {}).get("url", "").partition("/v2/")
 
     def _request(
@@ -189,7 +206,8 @@ class Registry:
     ) -> requests.Response:
         """One request, with an answer to the registry's challenge when it makes one."""
         url = f"{self._base()}/v2/{path}"
-        scope = f"repository:{repository}:{actions}" if repository else ""
+        catalog = "registry:catalog:*" if path.startswith("_catalog") else ""
+        scope = f"repository:{repository}:{actions}" if repository else catalog
         sent = {**(headers or {}), **self._answers.header(scope)}
         response = self._send(method, url, sent, stream=stream)
         if response.status_code != 401:

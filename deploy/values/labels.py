@@ -35,6 +35,9 @@ HEALTH_PATH = PREFIX + "health-path"
 """Default health path: `/actuator/health` when the jar has actuator, else `/`."""
 BOOT_VERSION = PREFIX + "boot-version"
 
+REGISTRY = PREFIX + "registry"
+"""On a registry that `registry.up` started: hash of all that shaped it."""
+
 # On everything of a sandbox: the id of the sandbox it belongs to.
 SANDBOX = PREFIX + "sandbox"
 SANDBOX_HOME = SANDBOX + "-home"
