@@ -1,13 +1,14 @@
-"""What is refused before the registry or a host is asked."""
-
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from deploy.rollout.order import order
+from deploy.rollout.order import order, refuse_old_nginx
+from deploy.rollout.proxy import nginx_version
+from deploy.rollout.release import ImageFacts, image_facts
 from deploy.values.build import Build, Jar, Source
 from deploy.values.errors import InputError
+from deploy.values.images import Layer
 from deploy.values.inventory import Host
 from tests.support.settings import make_settings
 
@@ -48,3 +49,51 @@ def test_a_build_of_another_application() -> None:
 
 def test_balancers_that_would_not_be_heeded() -> None:
     assert "BALANCERS is set" in refused(balancers=(Host(name="lb", address="192.0.2.20"),))
+
+
+def proxy(*environment: str) -> ImageFacts:
+    return image_facts({"config": {"Env": ["PATH=/usr/bin", *environment]}, "architecture": "amd64"})
+
+
+@pytest.mark.parametrize("version", ["1.27.3", "1.26.3", "1.9.15", "0.8"])
+def test_a_proxy_older_than_its_configuration_is_refused(version: str) -> None:
+    with pytest.raises(InputError, match="oldest") as raised:
+        refuse_old_nginx(proxy(f"NGINX_VERSION={version}"), "nginx:old")
+    assert f"PROXY_IMAGE=nginx:old is nginx {version}; 1.27.4 is" in raised.value.what
+    assert "invoke push" in raised.value.advice
+
+
+@pytest.mark.parametrize("entry", ["NGINX_VERSION=1.27.4", "NGINX_VERSION=1.30", "NGINX_VERSION=", "OTHER=1"])
+def test_one_that_is_new_enough_or_does_not_say_passes(entry: str) -> None:
+    refuse_old_nginx(proxy(entry), "nginx:new")
+
+
+def test_versions_compare_by_their_numbers() -> None:
+    assert nginx_version("1.9.15 (Ubuntu)") == (1, 9, 15)
+    assert nginx_version("1.30.0\n") == (1, 30, 0)
+    assert nginx_version("openresty") is None
+
+
+def test_an_image_is_read_with_the_sizes_that_its_manifest_has() -> None:
+    config = {
+        "os": "linux",
+        "architecture": "arm64",
+        "config": {
+            "User": "10001",
+            "Labels": {"a": "b"},
+            "Env": ["A=x=y", "B="],
+            "Entrypoint": ["java"],
+            "Cmd": ["-jar"],
+        },
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:1", "sha256:2"]},
+    }
+    image = image_facts(config, [10, 20])
+    assert (image.platform, image.user, image.labels) == ("linux/arm64", "10001", {"a": "b"})
+    assert image.environment == {"A": "x=y", "B": ""}
+    assert image.command == ("java", "-jar")
+    assert image.layers == (Layer(diff_id="sha256:1", size=10), Layer(diff_id="sha256:2", size=20))
+
+
+def test_an_image_that_says_nothing() -> None:
+    image = image_facts({"config": {"Env": None, "Cmd": None}})
+    assert (image.environment, image.command, image.layers) == ({}, (), ())
