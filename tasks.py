@@ -184,6 +184,14 @@ def config(run: Run, profile: str = "dev", json: bool = False) -> None:
     run.table([asdict(row) for row in describe(run.settings(profile))], json=json)
 
 
+@reads(help={"profile": PROFILE, "json": JSON})
+def doctor(run: Run, profile: str = "dev", json: bool = False) -> None:
+    """Look at all that a release needs, here and on every host."""
+    from deploy import host_tasks
+
+    host_tasks.doctor(run, run.settings(profile), json=json)
+
+
 @changes()
 def test(run: Run) -> None:
     """Run every check of this repository."""
@@ -317,7 +325,7 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 
 
 namespace = Collection(
-    jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, test
+    jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, doctor, test
 )
 namespace.add_collection(Collection("registry", registry_up, registry_down, registry_status))
 namespace.add_collection(Collection("host", host_setup, host_trust))

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deploy.command import Run
-from deploy.values.errors import InputError
+from deploy.output.clean import clean_line
+from deploy.values.errors import BuildError, HostError, InputError
 from deploy.values.inventory import Host, Inventory
 from deploy.values.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.hosts.host_key import Shown
+    from deploy.setup.findings import Finding
 
 Rows = Sequence[dict[str, object]]
 
@@ -80,6 +82,46 @@ def trust(run: Run, settings: Settings, *, host: str, fingerprint: str, yes: boo
     if open_:
         raise _not_agreed(open_, settings.profile)
     return [_key_row(each) for each in shown]
+
+
+def doctor(run: Run, settings: Settings, *, json: bool) -> None:
+    """Look at everything that a release needs, and print what was found.
+
+    Raises:
+        HostError: a release would fail by a host.
+        BuildError: a release would fail by this machine or the registry.
+    """
+    from dataclasses import asdict
+
+    from deploy.setup.doctor import Patient, examine
+    from deploy.setup.findings import HERE
+
+    ready = _with_sandbox(run, settings)
+    findings = examine(Patient(settings=ready, root=run.root, environ=run.environ, stream=run.stream))
+    if json:
+        run.table([asdict(finding) for finding in findings], json=True)
+    else:
+        run.show(report(findings))
+    wrong = [finding for finding in findings if finding.verdict == "error"]
+    if wrong:
+        kind = BuildError if all(finding.where == HERE for finding in wrong) else HostError
+        raise kind(
+            f"A release would fail: {len(wrong)} of {len(findings)} things are wrong.",
+            advice="Mend what is marked ✖ above, then run it again.",
+        )
+
+
+def report(findings: "Sequence[Finding]") -> str:
+    """Findings for people: a line each, and below it what to do."""
+    places = max(len(finding.where) for finding in findings)
+    subjects = max(len(finding.subject) for finding in findings)
+    lines = []
+    for finding in findings:
+        head = f"{finding.mark} {finding.where.ljust(places)}  {finding.subject.ljust(subjects)}  "
+        lines.append(head + clean_line(finding.says))
+        indent = " " * (places + subjects + 6)
+        lines += [f"{indent}{clean_line(line)}" for line in finding.advice.splitlines()]
+    return "\n".join(lines)
 
 
 def choose(inventory: Inventory, name: str) -> tuple[Host, ...]:

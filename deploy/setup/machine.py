@@ -60,7 +60,7 @@ def ensure_jdk(stream: Stream, setup: Setup, environ: Mapping[str, str] = os.env
         InputError: there is none and it may not be installed from here, or JAVA_HOME names an older one.
     """
     home = environ.get("JAVA_HOME")
-    version = _javac_version(Path(home, "bin", "javac") if home else "javac")
+    version = jdk_version(environ)
     if version >= JDK:
         return
     found = f"the JDK here is version {version}" if version else "there is no JDK here"
@@ -76,6 +76,12 @@ def ensure_jdk(stream: Stream, setup: Setup, environ: Mapping[str, str] = os.env
     need = f"A JDK of {JDK} or newer is needed, and {found}"
     with stream.step("setup.jdk", "see to a JDK on this machine"):
         packages.install(stream, [], setup=setup, need=need, first_of=JDK_PACKAGES)
+
+
+def jdk_version(environ: Mapping[str, str] = os.environ) -> int:
+    """The feature release of the JDK that wrappers use: JAVA_HOME's, else the one in PATH; 0 for none."""
+    home = environ.get("JAVA_HOME")
+    return _javac_version(Path(home, "bin", "javac") if home else "javac")
 
 
 def java_version(text: str) -> int:
