@@ -41,6 +41,11 @@ class Found:
         return next((item for item in self.kept if release_of(item) not in before), None)
 
     @property
+    def idle(self) -> tuple[ContainerFacts, ...]:
+        """Earlier releases that run, though the proxy sends elsewhere."""
+        return tuple(item for item in self.kept if item.running)
+
+    @property
     def chain(self) -> tuple[Entry, ...]:
         """The releases that finished here, newest first."""
         last = self.committed

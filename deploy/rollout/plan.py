@@ -27,6 +27,7 @@ from deploy.values.steps import (
     Start,
     StartProxy,
     Step,
+    StopIdle,
     StopOld,
     Switch,
 )
@@ -90,6 +91,7 @@ def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
         and serving == here.plain
         and serving.state == "running"
         and not here.leftovers
+        and not here.idle
         and _has_proxy(here, wishes)
         and unchanged(release, serving.labels.get(labels.SETTINGS, ""))
     )
@@ -140,6 +142,7 @@ def chains_before(release: Release, found: Mapping[str, Found]) -> dict[str, tup
 
 def _prepare(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]) -> list[Step]:
     steps: list[Step] = [Discard(container=item.id, container_name=item.name) for item in here.leftovers]
+    steps += [StopIdle(container=item.id, container_name=item.name) for item in here.idle]
     if here.proxy is None:
         steps.append(MakeNetwork(network=network_name(release.app), app=release.app))
     if not _has_proxy(here, wishes):

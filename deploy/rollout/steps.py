@@ -29,6 +29,7 @@ from deploy.values.steps import (
     Start,
     StartProxy,
     Step,
+    StopIdle,
     StopOld,
     Switch,
 )
@@ -82,6 +83,11 @@ def _bring_back_proxy(step: StartProxy, site: Site) -> None:
 
 def _discard(step: Discard, site: Site) -> None:
     _remove(site, step.container)
+
+
+def _stop_idle(step: StopIdle, site: Site) -> None:
+    containers.set_restart_policy(site, step.container, "no")
+    site.api.stop(step.container)
 
 
 def _create(step: Create, site: Site) -> None:
@@ -227,6 +233,7 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     MakeNetwork: _make_network,
     StartProxy: _start_proxy,
     Discard: _discard,
+    StopIdle: _stop_idle,
     Create: _create,
     StopOld: _stop_old,
     Start: _start,
@@ -248,3 +255,6 @@ UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Switch: _switch_back,
     Commit: _uncommit,
 }
+
+STAY = (Create, Pull)
+"""Steps whose undo only removes: not done where going back has failed, for a person to see and to use."""

@@ -115,6 +115,24 @@ class Discard(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopIdle(Step):
+    """Stop an earlier release that still runs, though the proxy sends elsewhere.
+
+    A rollout that was killed after its switch leaves that. It stays stopped when this one is undone.
+    """
+
+    name: ClassVar[str] = "idle"
+    phase: ClassVar[str] = "prepare"
+    container: str
+    container_name: str
+
+    @property
+    def text(self) -> str:
+        """What it is done to."""
+        return f"stop {self.container_name}, which serves nobody"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Create(Step):
     """Create the candidate, restart policy `no`."""
 

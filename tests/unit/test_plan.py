@@ -12,7 +12,7 @@ from deploy.values.history import Entry
 from deploy.values.plan import Plan, Strategy
 from deploy.values.release import Release
 from deploy.values.sizes import Batch
-from deploy.values.steps import Commit, Create, Discard, Prune, StartProxy, Step, StopOld, Switch
+from deploy.values.steps import Commit, Create, Discard, Prune, StartProxy, Step, StopIdle, StopOld, Switch
 from tests.support.fleet import a_container, a_proxy, a_release, host_facts, wishes
 
 OLD = a_release("20260101000001-aaaa", tag="0.9-1234567", digest="sha256:" + "b" * 64)
@@ -145,6 +145,18 @@ def test_leftovers_of_a_killed_rollout_are_removed_first() -> None:
     assert isinstance(prepare[0], Discard)
     assert prepare[0].container_name == half.container
     assert isinstance(prepare[-1], Create)
+
+
+def test_what_a_killed_rollout_left_running_beside_the_one_that_serves_is_stopped() -> None:
+    half = a_release("20260101000005-dddd")
+    old = a_container(OLD)
+    serving = a_container(half, name=half.container, before=old)
+    here = found(old, serving, a_proxy(), sends_to=half.alias)
+    plan = make_plan(NEW, {"h1": here}, wishes())
+    steps = [step for stage in plan.stages for step in stage.batches[0][0].steps]
+    (idle,) = [step for step in steps if isinstance(step, StopIdle)]
+    assert idle.container == old.id
+    assert make_plan(half, {"h1": here}, wishes()).changes
 
 
 def test_another_port_or_image_replaces_the_proxy_and_keeps_it_sending() -> None:
