@@ -29,7 +29,7 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
         RolledBack: a step failed; every touched host is back on what it ran before, checked.
         LeftBroken: a step failed, and going back failed or could not be verified.
         LeftDifferent: a step failed, and the fleet was left as it is, as was asked for.
-        Interrupted: a signal came; every touched host is back.
+        Interrupted: a signal came; every touched host is back, or, after the commit, in service.
     """
     attempt = Attempt(plan=plan, sites=sites, bench=bench)
     stage = Stage(name="start", batches=())
@@ -37,6 +37,8 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
         for stage in plan.stages:
             _run_stage(stage, attempt)
     except (Failure, *steps.EXPECTED) as error:
+        if stage.after_commit:
+            raise
         if pause and not isinstance(error, Interrupted):
             leave(attempt, error)
         go_back(attempt, stage, error)
@@ -50,6 +52,12 @@ def _run_stage(stage: Stage, attempt: Attempt) -> None:
     except (Failure, *steps.EXPECTED) as error:
         if not stage.after_commit:
             raise
+        if isinstance(error, Interrupted):
+            raise Interrupted(
+                error.signal_number,
+                f"Interrupted after the commit: the release is in service; {stage.name} was not done.",
+                advice="The next `invoke deploy` does it too.",
+            ) from error
         host = error.host if isinstance(error, Failure) else ""
         attempt.warn(
             f"The release is in service, but {stage.name} ended: {error}", step=stage.name, host=host

@@ -1,13 +1,15 @@
 """Undoing a rollout: every touched host goes back to what it ran before, and is seen to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
 from deploy.rollout import steps
 from deploy.rollout.evidence import keep_evidence
 from deploy.rollout.journal import Attempt, Begun
+from deploy.rollout.standing import standing
 from deploy.values.errors import (
     Failure,
     HostError,
@@ -23,33 +25,50 @@ PREPARING = ("start", "pull", "prepare")
 TURN = 0.1
 """Seconds."""
 
-Broken = Mapping[str, Exception]
-"""Why going back failed, by host."""
-
 
 def go_back(attempt: Attempt, stage: Stage, error: Exception) -> NoReturn:
     """Undo everything, check it, and raise what the whole came to.
 
     Batches are undone last first, so that hosts that were replaced one after the other go back one after the
-    other too; then every touched host is checked.
+    other too; then every touched host is checked. All of it in a thread of its own: this one hears signals,
+    and only the second one ends the way back.
 
     Args:
         attempt: how far the rollout has come.
         stage: the one that failed.
         error: what it failed with.
     """
+    back: set[str] = set()
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="go-back")
+    work = thread.submit(_put_back, attempt, error, back)
+    _await(work, attempt, back, error)
+    raise _verdict(stage, error, work.result()) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What going back came to."""
+
+    broken: Mapping[str, Exception]
+    """Why it failed, by host."""
+    left: Sequence[str]
+    """How the hosts stand on which it failed, a line each."""
+    kept: Sequence[str]
+    """Folders with what is known of the failed candidate."""
+
+
+def _put_back(attempt: Attempt, error: Exception, back: set[str]) -> Outcome:
     attempt.warn("Going back: every touched host returns to what it ran before.", step="undo")
     kept = _keep_evidence(attempt, error)
     for site in attempt.sites.values():
         site.cancel.clear()
-    signals = Signals(int(isinstance(error, Interrupted)))
     broken: dict[str, Exception] = {}
     for batch in reversed(attempt.journal.batches):
-        undo = partial(_undo, attempt, batch)
-        broken |= _on_each(attempt, batch, undo, signals, error)
+        broken |= _on_each(batch, partial(_undo, attempt, batch, frozenset(broken)))
     touched = [host for host in attempt.journal.touched if host not in broken]
-    broken |= _on_each(attempt, touched, partial(_check, attempt), signals, error)
-    raise _verdict(stage, error, broken, kept) from error
+    broken |= _on_each(touched, partial(_check, attempt, back))
+    left = [standing(attempt.sites[host], attempt.plan.release.app) for host in broken]
+    return Outcome(broken=broken, left=left, kept=kept)
 
 
 def leave(attempt: Attempt, error: Exception) -> NoReturn:
@@ -79,44 +98,30 @@ def leave(attempt: Attempt, error: Exception) -> NoReturn:
     ) from error
 
 
-class Signals:
-    """How many signals have come; the second one stops going back."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-
-def _on_each(
-    attempt: Attempt,
-    hosts: Sequence[str] | Mapping[str, object],
-    work: Callable[[str], None],
-    signals: Signals,
-    error: Exception,
-) -> dict[str, Exception]:
+def _on_each(hosts: Collection[str], work: Callable[[str], None]) -> dict[str, Exception]:
     """Do the same on some hosts at once; returns what failed."""
     if not hosts:
         return {}
-    pool = ThreadPoolExecutor(max_workers=len(hosts), thread_name_prefix="undo")
-    futures = {host: pool.submit(work, host) for host in hosts}
-    _await_all(attempt, futures, signals, error)
-    pool.shutdown()
+    with ThreadPoolExecutor(max_workers=len(hosts), thread_name_prefix="undo") as pool:
+        futures = {host: pool.submit(work, host) for host in hosts}
     failed = {host: future.exception() for host, future in futures.items()}
     return {host: why for host, why in failed.items() if isinstance(why, Exception)}
 
 
-def _await_all(
-    attempt: Attempt, futures: Mapping[str, "Future[None]"], signals: Signals, error: Exception
-) -> None:
+def _await(work: "Future[Outcome]", attempt: Attempt, back: Collection[str], error: Exception) -> None:
     """Wait in short turns for signals to be heard; the second one stops at once."""
+    signals = int(isinstance(error, Interrupted))
     while True:
         try:
-            while wait(futures.values(), timeout=TURN).not_done:
+            while wait([work], timeout=TURN).not_done:
                 pass
             return
         except Interrupted as again:
-            signals.count += 1
-            if signals.count > 1:
-                left = [host for host, future in futures.items() if not future.done()]
+            signals += 1
+            if signals > 1:
+                for site in attempt.sites.values():
+                    site.cancel.set()
+                left = [host for host in attempt.journal.touched if host not in back]
                 raise Interrupted(
                     again.signal_number,
                     f"Interrupted a second time while going back; not back yet: {', '.join(left)}.",
@@ -125,11 +130,16 @@ def _await_all(
             attempt.warn("Still going back; a second signal stops at once.", step="undo")
 
 
-def _undo(attempt: Attempt, batch: Begun, host: str) -> None:
-    """Undo one host's steps of a batch; one that fails does not keep the others from being tried."""
+def _undo(attempt: Attempt, batch: Begun, broken: Collection[str], host: str) -> None:
+    """Undo one host's steps of a batch; one that fails does not keep the others from being tried.
+
+    But what a person may still need is not removed from a host that could not be brought back.
+    """
     site = attempt.sites[host]
     first: Exception | None = None
     for step in reversed(batch[host]):
+        if (first or host in broken) and isinstance(step, steps.STAY):
+            continue
         try:
             site.check_lock()
             steps.undo(step, site)
@@ -140,10 +150,11 @@ def _undo(attempt: Attempt, batch: Begun, host: str) -> None:
         raise first
 
 
-def _check(attempt: Attempt, host: str) -> None:
+def _check(attempt: Attempt, back: set[str], host: str) -> None:
     was = next(planned.was for planned in attempt.plan.hosts if planned.host == host)
     site = attempt.sites[host]
     steps.back_in_service(site, attempt.plan.release.app, was)
+    back.add(host)
     site.stream.note(f"back on {was.tag if was else 'nothing, as before'}", step="undo", host=host)
 
 
@@ -159,16 +170,21 @@ def _keep_evidence(attempt: Attempt, error: Exception) -> list[str]:
         return []
 
 
-def _verdict(stage: Stage, error: Exception, broken: Broken, kept: Sequence[str]) -> Failure:
+def _verdict(stage: Stage, error: Exception, outcome: Outcome) -> Failure:
     cause = error if isinstance(error, Failure) else HostError(str(error))
-    advice = " ".join([cause.advice, *(f"See {path}." for path in kept)]).strip()
+    advice = " ".join([cause.advice, *(f"See {path}." for path in outcome.kept)]).strip()
+    broken = outcome.broken
     told = {"host": cause.host, "step": cause.step}
     if broken:
         return LeftBroken(
             f"{cause.what} Going back failed on {', '.join(broken)}.",
             why=cause.why,
-            advice="Look at each with `docker ps -a`; a new `invoke deploy` replaces what is left.",
-            details=[*cause.details, *(f"{host}: {steps.explain(why)}" for host, why in broken.items())],
+            advice="What was made there stays. Once the cause is gone, `invoke deploy` replaces it.",
+            details=[
+                *cause.details,
+                *(f"{host}: {steps.explain(why)}" for host, why in broken.items()),
+                *outcome.left,
+            ],
             **told,
         )
     if isinstance(cause, Interrupted):

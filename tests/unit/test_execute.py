@@ -1,12 +1,15 @@
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 
 from deploy.rollout import go_back, steps
 from deploy.rollout.execute import execute
@@ -36,6 +39,13 @@ class Lock:
         """Always held."""
 
 
+class Silent:
+    """An engine that does not answer."""
+
+    def containers(self, **_: object) -> None:
+        raise DockerException("no engine here")
+
+
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was done and undone, in order."""
@@ -60,11 +70,12 @@ def sites(*hosts: str, listener: Callable[[Event], None] | None = None) -> dict[
     cancel = threading.Event()
     nothing: Any = None
     lock: Any = Lock()
+    client: Any = SimpleNamespace(api=Silent())
     return {
         name: Site(
             host=Host(name=name, address=name),
             connection=nothing,
-            client=nothing,
+            client=client,
             lock=lock,
             stream=stream,
             cancel=cancel,
@@ -179,23 +190,85 @@ def signalling(number: int) -> Callable[[Site], None]:
     return act
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_undoes_everything_then_ends_in_its_code(done: list[str], number: int) -> None:
+@contextmanager
+def heard(number: int) -> Iterator[None]:
+    """With the handler of a task."""
+
     def interrupt(number: int, _frame: object) -> None:
         raise Interrupted(number)
 
     before = signal.signal(number, interrupt)
     try:
-        with pytest.raises(Interrupted) as raised:
-            execute(
-                plan(stage("first", {"h1": [Noted(label="1"), Noted(label="sig", act=signalling(number))]})),
-                sites("h1"),
-                BENCH,
-            )
+        yield
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_undoes_everything_then_ends_in_its_code(done: list[str], number: int) -> None:
+    with heard(number), pytest.raises(Interrupted) as raised:
+        execute(
+            plan(stage("first", {"h1": [Noted(label="1"), Noted(label="sig", act=signalling(number))]})),
+            sites("h1"),
+            BENCH,
+        )
     assert raised.value.code == 128 + number
     assert [line for line in done if "undo" in line] == ["h1 undo sig", "h1 undo 1"]
+
+
+def test_a_signal_after_the_commit_undoes_nothing_and_says_so(done: list[str]) -> None:
+    last = Noted(label="last", act=signalling(signal.SIGTERM))
+    with heard(signal.SIGTERM), pytest.raises(Interrupted) as raised:
+        execute(plan(stage("prune", {"h1": [last]}, after_commit=True)), sites("h1"), BENCH)
+    assert raised.value.code == 143
+    assert "in service" in raised.value.what
+    assert done == ["h1 do last"]
+
+
+def test_a_first_signal_while_going_back_from_a_failure_does_not_end_it(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evidence(*_: object) -> list[str]:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        return []
+
+    monkeypatch.setattr(go_back, "keep_evidence", evidence)
+    bad = Noted(label="bad", act=fails(HostError("It failed.", host="h1")))
+    with heard(signal.SIGTERM), pytest.raises(RolledBack):
+        execute(plan(stage("first", {"h1": [Noted(label="1"), bad]})), sites("h1"), BENCH)
+    assert done[-2:] == ["h1 undo bad", "h1 undo 1"]
+
+
+def test_a_second_signal_ends_it_and_names_the_hosts_that_are_not_back(done: list[str]) -> None:
+    slow = Noted(label="slow", act=signalling(signal.SIGTERM), act_back=signalling(signal.SIGTERM))
+    begun = time.monotonic()
+    with heard(signal.SIGTERM), pytest.raises(Interrupted) as raised:
+        execute(plan(stage("first", {"h1": [Noted(label="1"), slow]})), sites("h1"), BENCH)
+    assert time.monotonic() - begun < 5
+    assert "not back yet: h1" in raised.value.what
+
+
+def test_what_a_person_may_need_stays_on_a_host_that_could_not_go_back(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Made(Noted):
+        """A step whose undo removes."""
+
+    for table in (steps.DOING, steps.UNDOING):
+        monkeypatch.setitem(table, Made, table[Noted])
+    monkeypatch.setattr(steps, "STAY", (Made,))
+    stuck = Noted(label="stuck", act_back=fails(Failure("The old one is not healthy.")))
+    bad = Noted(label="bad", act=fails(HostError("It failed.", host="h1")))
+    made = stage("prepare", {"h1": [Made(label="made")], "h2": [Made(label="made")]})
+    with pytest.raises(LeftBroken) as raised:
+        execute(
+            plan(made, stage("first", {"h1": [stuck, bad]}), hosts=("h1", "h2")), sites("h1", "h2"), BENCH
+        )
+    assert "h1 undo made" not in done
+    assert "h2 undo made" in done
+    assert any("no engine here" in line for line in raised.value.details)
 
 
 def test_a_lost_lock_stops_the_rollout_before_its_next_change(done: list[str]) -> None:
