@@ -152,10 +152,15 @@ class Releases:
 
     def start_process(self, build: Build, *options: str, **changes: str) -> "subprocess.Popen[str]":
         """`invoke deploy --build=…` as a process of its own, told everything by its environment."""
+        words = ("deploy", f"--build={self.build_file(build)}", *options)
+        return invoke(*words, folder=self.root, environ=self.environ(**changes))
+
+    def build_file(self, build: Build) -> Path:
+        """A build as `deploy --build` reads it."""
+        (self.root / ".env.dev").touch()
         file = self.root / f"build-{build.tag}.json"
         file.write_text(build.model_dump_json())
-        words = ("deploy", f"--build={file}", *options)
-        return invoke(*words, folder=self.root, environ=self.environ(**changes))
+        return file
 
     def environ(self, **changes: str) -> dict[str, str]:
         """The settings as a process reads them."""
@@ -182,17 +187,21 @@ def mask(text: str) -> str:
 def invoke(*words: str, folder: Path, environ: Mapping[str, str]) -> "subprocess.Popen[str]":
     """A task as a process, in a folder that is nobody's clone; its settings are all in its environment."""
     (folder / ".env.dev").touch()
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("JARSHIP_")}
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", f"--search-root={ROOT}", *words],
         cwd=folder,
-        env={**inherited, **environ},
+        env={**own_environment(), **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def own_environment() -> dict[str, str]:
+    """The tests' environment without settings."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("JARSHIP_")}
 
 
 def read_until(process: "subprocess.Popen[str]", pattern: str, *, seconds: float = 60) -> str:

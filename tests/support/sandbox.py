@@ -79,12 +79,16 @@ class RunningSandbox:
                 container.start()
             self.run(host, RESET)
 
+    def hosts_setting(self, hosts: tuple[Host, ...]) -> str:
+        """HOSTS as a process reads it."""
+        return ",".join(f"{host.user}@{host.address}:{host.port}" for host in hosts)
+
     def environment(self) -> dict[str, str]:
         """The settings that name these hosts and this registry as somebody's own, by their keys."""
         return {
             "REGISTRY": self.sandbox.registry,
             "REGISTRY_FOR_HOSTS": "registry:5000",
-            "HOSTS": ",".join(f"{host.user}@{host.address}:{host.port}" for host in self.hosts),
+            "HOSTS": self.hosts_setting(self.hosts),
             "SSH_KEY": str(self.sandbox.key),
             "SSH_KNOWN_HOSTS": str(self.sandbox.known_hosts),
             **({"BASE_IMAGE": self.sandbox.base_image} if self.sandbox.base_image else {}),
