@@ -4,39 +4,22 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from deploy.registry import open_registry
 from deploy.rollout.look import releases as list_releases
-from deploy.rollout.rollback import GoingBack, roll_back
-from deploy.rollout.site import Bench
-from deploy.rollout.survey import Manner
 from deploy.values.errors import HostError, InputError, RolledBack
 from deploy.values.events import Stream
 from deploy.values.inventory import Host
 from deploy.values.mounts import Mount
 from deploy.values.result import Result
-from tests.support.rollouts import APP, Releases, mask
+from tests.support.rollouts import APP, Releases
 
 
 def go_back(releases: Releases, to: str = "", *, current_settings: bool = False, **changes: Any) -> Result:
     """As the task `rollback` does."""
-    settings = releases.settings(**changes)
-    wish = GoingBack(
-        settings=settings,
-        to=to,
-        current_settings=current_settings,
-        manner=Manner(),
-        now=datetime.now(UTC),
-        deployed_by="other@desk",
-        registry=lambda: open_registry(settings, None),
-        learn=lambda secrets: None,
-    )
-    releases.events.clear()
-    return roll_back(wish, Bench(root=releases.root, mask=mask), Stream(releases.events.append))
+    return releases.roll_back(to, current_settings=current_settings, **changes)
 
 
 def listed(releases: Releases, host: Host) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import leaks
 
-WATCHED = {"integration", "e2e"}
+WATCHED = {"integration", "e2e", "faults", "figures"}
 """Directories of tests."""
 
 BUILD = Path(__file__).parents[2] / "build"

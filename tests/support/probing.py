@@ -54,6 +54,8 @@ class Probe:
 
     process: "subprocess.Popen[bytes]"
     file: Path
+    begun: float
+    """Seconds since the epoch."""
     requests: list[Request] = field(default_factory=list)
 
     def stop(self) -> None:
@@ -95,7 +97,7 @@ def probing(
     process = subprocess.Popen(
         [*argv, f"--out={file}", *(host.url for host in hosts)], cwd=ROOT, stdin=subprocess.PIPE
     )
-    probe = Probe(process=process, file=file)
+    probe = Probe(process=process, file=file, begun=time.time())
     try:
         yield probe
         probe.stop()

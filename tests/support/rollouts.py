@@ -19,7 +19,9 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.hosts.engine import through
+from deploy.registry import open_registry
 from deploy.rollout.order import order
+from deploy.rollout.rollback import GoingBack, roll_back
 from deploy.rollout.site import Bench
 from deploy.rollout.survey import Manner
 from deploy.rollout.transaction import roll_out
@@ -91,6 +93,22 @@ class Releases:
         )
         self.events.clear()
         return roll_out(rollout, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))
+
+    def roll_back(self, to: str = "", *, current_settings: bool = False, **changes: Any) -> Result:
+        """Go back to an earlier release, as `rollback` does."""
+        settings = self.settings(**changes)
+        wish = GoingBack(
+            settings=settings,
+            to=to,
+            current_settings=current_settings,
+            manner=Manner(),
+            now=datetime.now(UTC),
+            deployed_by="other@desk",
+            registry=lambda: open_registry(settings, None),
+            learn=lambda secrets: None,
+        )
+        self.events.clear()
+        return roll_back(wish, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))
 
     @contextmanager
     def at(self, step: str, host: Host, act: Callable[[], object]) -> Iterator[None]:
