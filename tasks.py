@@ -248,6 +248,39 @@ def registry_status(run: Run, profile: str = "dev", host: str = "", json: bool =
     run.table(registry_tasks.status(run, run.settings(profile), host=host), json=json)
 
 
+@reads(
+    name="list",
+    help={"profile": PROFILE, "repository": "Only this one, by its path.", "json": JSON},
+)
+def registry_list(run: Run, profile: str = "dev", repository: str = "", json: bool = False) -> None:
+    """Show what the registry holds, and which hosts use it."""
+    from deploy import stock_tasks
+
+    run.table(stock_tasks.list_(run, run.settings(profile), repository=repository, json=json), json=json)
+
+
+@changes(
+    name="prune",
+    help={
+        "profile": PROFILE,
+        "keep": "How many of the newest of each repository stay in any case.",
+        "host": SERVER,
+        "dry_run": "Only say what would be deleted.",
+        "json": JSON,
+    },
+)
+def registry_prune(
+    run: Run, profile: str = "dev", keep: str = "5", host: str = "", dry_run: bool = False, json: bool = False
+) -> None:
+    """Delete old images that no host runs or keeps; free their space."""
+    from deploy import stock_tasks
+    from deploy.values.sizes import whole_number
+
+    number = option("--keep", keep, whole_number(1, 1000))
+    rows = stock_tasks.prune(run, run.settings(profile), keep=number, host=host, dry_run=dry_run)
+    run.table(rows, json=json)
+
+
 @changes(
     name="setup",
     help={
@@ -327,6 +360,8 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 namespace = Collection(
     jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, doctor, test
 )
-namespace.add_collection(Collection("registry", registry_up, registry_down, registry_status))
+namespace.add_collection(
+    Collection("registry", registry_up, registry_down, registry_status, registry_list, registry_prune)
+)
 namespace.add_collection(Collection("host", host_setup, host_trust))
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))

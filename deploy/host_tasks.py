@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from deploy.command import Run
 from deploy.output.clean import clean_line
+from deploy.places import choose, with_sandbox
 from deploy.values.errors import BuildError, HostError, InputError
-from deploy.values.inventory import Host, Inventory
 from deploy.values.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def set_up(run: Run, settings: Settings, *, host: str) -> Rows:
     from deploy.setup.trust import of_hosts
     from deploy.setup.wants import wish_of
 
-    ready = _with_sandbox(run, settings)
+    ready = with_sandbox(run, settings)
     inventory, trust = ready.inventory(), of_hosts(ready)
     chosen = choose(inventory, host)
     with connections(chosen, inventory.access) as reached:
@@ -65,7 +65,7 @@ def trust(run: Run, settings: Settings, *, host: str, fingerprint: str, yes: boo
     from deploy.hosts.fleet import on_each
     from deploy.hosts.host_key import pin, show
 
-    ready = _with_sandbox(run, settings)
+    ready = with_sandbox(run, settings)
     inventory = ready.inventory()
     shown = on_each(choose(inventory, host), lambda each: show(each, inventory.access))
     agreed = frozenset(filter(None, (part.strip() for part in fingerprint.split(","))))
@@ -96,7 +96,7 @@ def doctor(run: Run, settings: Settings, *, json: bool) -> None:
     from deploy.setup.doctor import Patient, examine
     from deploy.setup.findings import HERE
 
-    ready = _with_sandbox(run, settings)
+    ready = with_sandbox(run, settings)
     findings = examine(Patient(settings=ready, root=run.root, environ=run.environ, stream=run.stream))
     if json:
         run.table([asdict(finding) for finding in findings], json=True)
@@ -122,30 +122,6 @@ def report(findings: "Sequence[Finding]") -> str:
         indent = " " * (places + subjects + 6)
         lines += [f"{indent}{clean_line(line)}" for line in finding.advice.splitlines()]
     return "\n".join(lines)
-
-
-def choose(inventory: Inventory, name: str) -> tuple[Host, ...]:
-    """The hosts and balancers of an inventory, or the one of a name.
-
-    Raises:
-        InputError: there is none of this name.
-    """
-    every = inventory.every()
-    if not name:
-        return every
-    chosen = tuple(host for host in every if host.name == name)
-    if not chosen:
-        known = ", ".join(host.name for host in every)
-        raise InputError(f"No host {name!r} in this profile.", advice=f"Its hosts are {known}.")
-    return chosen
-
-
-def _with_sandbox(run: Run, settings: Settings) -> Settings:
-    if not settings.hosts_sandbox:
-        return settings
-    from deploy.sandbox.life import up
-
-    return up(settings, run.root, stream=run.stream).apply(settings)
 
 
 def _row(host: str, done: Sequence[str]) -> dict[str, object]:

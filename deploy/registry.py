@@ -169,6 +169,14 @@ class Registry:
         response = self._request("DELETE", path, repository, actions="pull,push,delete")
         if response.status_code == 404:
             return False
+        if response.status_code == 405:
+            raise BuildError(
+                f"The registry {self.address} does not delete.",
+                why=_words(response),
+                advice="It is off by default: set REGISTRY_STORAGE_DELETE_ENABLED=true for its container. If "
+                "it is set, the registry is read-only at the moment.",
+                step="registry",
+            )
         self._check(response, f"to delete {repository}@{digest}")
         return True
 

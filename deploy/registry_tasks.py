@@ -1,16 +1,22 @@
 """What the tasks `registry.up`, `.down` and `.status` do, in their words."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy.command import Run
-from deploy.values.addresses import parse_host
-from deploy.values.errors import BuildError, HostError, InputError
-from deploy.values.inventory import Access, Host
+from deploy.places import (
+    engine_here,
+    engine_info,
+    engine_of,
+    known_registry_host,
+    registry_host,
+    with_sandbox,
+)
+from deploy.values.errors import BuildError, InputError
+from deploy.values.inventory import Host
 from deploy.values.reference import split_host
 from deploy.values.settings import SANDBOX, Settings
 
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from deploy.registry import Registry
     from deploy.setup.authority import Certificate
     from deploy.setup.registry_server import Running, Server
+
+Rows = Sequence[dict[str, object]]
 
 IMAGE = "registry:2"
 ANSWER_SECONDS = 20.0
@@ -40,7 +48,7 @@ class Wanted:
     key: str = ""
 
 
-def up(run: Run, settings: Settings, wanted: Wanted) -> Sequence[dict[str, object]]:
+def up(run: Run, settings: Settings, wanted: Wanted) -> Rows:
     """Start a registry on a host, or see that it runs as wanted; one row that says how it is.
 
     Raises:
@@ -51,16 +59,18 @@ def up(run: Run, settings: Settings, wanted: Wanted) -> Sequence[dict[str, objec
     from deploy.setup import registry_image, registry_server
 
     login = _login(settings, wanted.address)
-    ready = _with_sandbox(run, settings)
-    host = _host(ready, wanted.host)
+    ready = with_sandbox(run, settings)
+    host = registry_host(ready, wanted.host)
     now = datetime.now(UTC)
-    with _client(host, ready) as client:
+    with engine_of(host, ready) as client:
         before = registry_server.find(client)
         server = _server(run, ready, host, wanted, before=before, login=login, now=now)
         if registry_server.is_as_wanted(server, before, now=now):
             run.stream.note("The registry runs as it is wanted.", host=host.name, step=STEP)
         else:
-            registry_image.ensure(client, server.image, here=_engine(run), stream=run.stream, name=host.name)
+            registry_image.ensure(
+                client, server.image, here=engine_here(run), stream=run.stream, name=host.name
+            )
             with run.stream.step(STEP, f"start {server.image} on port {server.port}", host=host.name):
                 registry_server.start(client, server, before)
     if settings.registry != SANDBOX:
@@ -73,9 +83,9 @@ def down(run: Run, settings: Settings, *, host: str, data: bool) -> None:
     """Remove a host's registry; what is stored stays unless `data`."""
     from deploy.setup import registry_server
 
-    ready = _with_sandbox(run, settings)
-    chosen = _host(ready, host)
-    with _client(chosen, ready) as client, run.stream.step(STEP, "stop the registry", host=chosen.name):
+    ready = with_sandbox(run, settings)
+    chosen = registry_host(ready, host)
+    with engine_of(chosen, ready) as client, run.stream.step(STEP, "stop the registry", host=chosen.name):
         there = registry_server.remove(client, data=data)
     if not there:
         run.stream.note("There was no registry.", host=chosen.name, step=STEP)
@@ -88,13 +98,13 @@ def down(run: Run, settings: Settings, *, host: str, data: bool) -> None:
         )
 
 
-def status(run: Run, settings: Settings, *, host: str) -> Sequence[dict[str, object]]:
+def status(run: Run, settings: Settings, *, host: str) -> Rows:
     """How a registry is: asked over its API from here, and, where its host is known, there too."""
-    ready = _with_sandbox(run, settings)
+    ready = with_sandbox(run, settings)
     found: dict[str, object] = {"registry": ready.registry, **_seen_from_here(run, ready, host)}
-    server = _host(ready, host) if host else _known_host(ready)
+    server = registry_host(ready, host) if host else known_registry_host(ready)
     if server is not None:
-        with _client(server, ready) as client:
+        with engine_of(server, ready) as client:
             found |= _seen_there(client, server)
     return [found]
 
@@ -271,7 +281,7 @@ def _seen_from_here(run: Run, settings: Settings, host: str) -> dict[str, object
 
     if settings.hosts_sandbox and host:
         return {"registry": f"{host}:{_port(settings)}", "answers": "not asked from here"}
-    info = _info(run)
+    info = engine_info(run)
     certificate = tls.shown_by(settings.registry)
     found: dict[str, object] = {"tls": _tls(certificate)}
     try:
@@ -315,70 +325,3 @@ def _measured(client: "DockerClient") -> dict[str, object]:
         "used": f"{int(used) / 1e6:.2f} GB",
         "free": f"{int(free) / 1e6:.1f} GB",
     }
-
-
-def _host(settings: Settings, text: str) -> Host:
-    """The host that an option names: by its name in the profile, or as HOSTS would write it.
-
-    Raises:
-        InputError: it is neither, or there is no option and no host at the registry's address.
-    """
-    known = _known_host(settings)
-    if not text and known is None:
-        raise InputError(
-            "Which host is the registry's?", advice="Write --host=user@host, as HOSTS would write it."
-        )
-    if not text and known is not None:
-        return known
-    for host in settings.inventory().every():
-        if text == host.name:
-            return host
-    try:
-        return parse_host(text)
-    except ValueError as error:
-        raise InputError(f"--host={text}: {error}.") from None
-
-
-def _known_host(settings: Settings) -> Host | None:
-    """The host of the profile that has the registry's address."""
-    if settings.hosts_sandbox:
-        return None
-    known = {split_host(each) for each in (settings.registry, settings.registry_for_hosts) if each}
-    every = settings.inventory().every()
-    return next((host for host in every if {host.address.lower(), host.reached_at} & known), None)
-
-
-@contextmanager
-def _client(host: Host, settings: Settings) -> "Iterator[DockerClient]":
-    from deploy.hosts.connection import connect
-    from deploy.hosts.engine import through
-
-    access = Access(key=settings.ssh_key, known_hosts=settings.ssh_known_hosts)
-    with connect(host, access) as connection, closing(through(connection, timeout=300)) as client:
-        try:
-            yield client
-        except HostError as error:
-            error.host = error.host or host.name
-            raise
-
-
-def _engine(run: Run) -> "DockerClient | None":
-    from deploy.engine import EngineError, local
-
-    try:
-        return local(run.stream)
-    except EngineError:
-        return None
-
-
-def _info(run: Run) -> Mapping[str, Any] | None:
-    client = _engine(run)
-    return client.info() if client else None
-
-
-def _with_sandbox(run: Run, settings: Settings) -> Settings:
-    if not settings.hosts_sandbox:
-        return settings
-    from deploy.sandbox.life import up
-
-    return up(settings, run.root, stream=run.stream).apply(settings)

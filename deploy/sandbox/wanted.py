@@ -6,6 +6,7 @@ from deploy.sandbox.containers import File, Spec
 from deploy.sandbox.images import Name
 from deploy.sandbox.state import Home, HostState, State
 from deploy.sandbox.value import REGISTRY, container_name
+from deploy.setup import registry_config
 
 UID = 1000
 """Of the user `deploy`, in docker/sandbox/host/Dockerfile."""
@@ -79,7 +80,13 @@ def _registry(state: State, image: str) -> Spec:
         network=network(state),
         ports={REGISTRY_PORT: state.registry_port},
         volume_at="/var/lib/registry",
-        environment={"REGISTRY_STORAGE_DELETE_ENABLED": "true"},
+        files=(
+            File(
+                path=registry_config.CONFIG,
+                content=registry_config.config(tls=False, users=False).encode(),
+                mode=0o644,
+            ),
+        ),
     )
 
 
