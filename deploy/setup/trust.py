@@ -66,6 +66,8 @@ def of_this_machine(settings: Settings) -> Trust:
 
 def lack(trust: Trust, seen: Seen) -> str:
     """Why an engine does not trust the registry as wished; empty when it does, or nobody can tell."""
+    if plain_http.is_loopback(trust.registry):
+        return ""  # Docker speaks to it however it can, and checks no certificate.
     if trust.kind == "ca" and seen.ca is not None:
         if not seen.ca:
             return f"{trust.ca_file} is missing, so its Docker does not trust {trust.registry}."

@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 import docker
 
 from deploy.hosts.connection import Connection, connect
-from deploy.sandbox import containers, images, ready
+from deploy.sandbox import containers, images
 from deploy.sandbox.containers import File, Spec, marks
 from deploy.sandbox.keys import ensure_key
 from deploy.sandbox.ports import free_ports
@@ -70,7 +72,7 @@ def bare_host(client: docker.DockerClient, directory: Path, *, network: str = ""
     try:
         containers.ensure_network(client, spec.network, mark) if not network else None
         containers.bring_up(client, spec, None)
-        ready.wait(client, spec.name, lambda: ready._sshd(spec.ports[22]))
+        _wait(spec.ports[22])
         known = directory / "known_hosts"
         known.touch()
         yield BareHost(
@@ -86,6 +88,19 @@ def bare_host(client: docker.DockerClient, directory: Path, *, network: str = ""
         )
     finally:
         containers.remove_everything(client, f"{labels.SANDBOX}=bare-{identity}")
+
+
+def _wait(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+                if sock.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the bare host's sshd does not greet")
 
 
 def _spec(client: docker.DockerClient, directory: Path, identity: str, network: str) -> Spec:

@@ -21,6 +21,7 @@ def load_image(
     *,
     config: Mapping[str, Any] | None = None,
     platform: str = "",
+    created: str = EPOCH,
 ) -> str:
     """An image of one layer; its name.
 
@@ -28,12 +29,13 @@ def load_image(
         layer: a tar.
         config: as in Docker's image specification 1.2: User, Env, Entrypoint, Labels and the like.
         platform: `os/architecture` that it claims; the engine's own unless told otherwise.
+        created: when it claims to have been built.
     """
     system, _, architecture = (platform or f"linux/{client.version()['Arch']}").partition("/")
     image = {
         "architecture": architecture,
         "os": system,
-        "created": EPOCH,
+        "created": created,
         "config": dict(config or {}),
         "history": [{"created": EPOCH, "created_by": "test"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},

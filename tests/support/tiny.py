@@ -16,7 +16,7 @@ from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
 from tests.support.builds import build_of_image
-from tests.support.images import load_image
+from tests.support.images import EPOCH, load_image
 from tests.support.tars import tar_of
 
 HERE = Path(__file__).parents[1] / "data" / "tiny"
@@ -44,6 +44,7 @@ def build_tiny(
     app: str = "tiny",
     platform: str = "",
     health_path: str = "/health",
+    created: str = EPOCH,
 ) -> str:
     """An image of the application that shows a version; its name. Another platform is only claimed."""
     stated = {
@@ -59,7 +60,7 @@ def build_tiny(
         "Labels": stated,
     }
     name = f"jarship-test/{app}:{version}"
-    return load_image(client, name, tiny_tar(client), config=config, platform=platform)
+    return load_image(client, name, tiny_tar(client), config=config, platform=platform, created=created)
 
 
 def push_tiny(
@@ -70,13 +71,16 @@ def push_tiny(
     *,
     platform: str = "",
     health_path: str = "/health",
+    created: str = EPOCH,
 ) -> Build:
     """A build of the tiny application, in the registry of the settings; fit for `deploy --build`.
 
     The jar and the source that it names do not exist.
     """
     app = settings.app_name
-    image = build_tiny(client, version=version, app=app, platform=platform, health_path=health_path)
+    image = build_tiny(
+        client, version=version, app=app, platform=platform, health_path=health_path, created=created
+    )
     build = build_of_image(client, image, tag=version, app=app)
     return push(build, settings, client, stream)
 

@@ -44,6 +44,11 @@ class TestAnAuthority:
         assert "another certificate" in lack(trust, Seen(registry_config={}, ca=pem(tmp_path, "two")))
         assert "is missing" in lack(trust, Seen(registry_config={}, ca=""))
 
+    def test_loopback_is_never_checked_by_docker(self, tmp_path: Path) -> None:
+        trust = Trust(kind="ca", registry="127.0.0.1:5000", authority=pem(tmp_path, "one"))
+
+        assert lack(trust, Seen(registry_config={}, ca="")) == ""
+
     def test_what_was_not_seen_is_not_judged(self, tmp_path: Path) -> None:
         trust = Trust(kind="ca", registry=REGISTRY, authority=pem(tmp_path, "one"))
 
