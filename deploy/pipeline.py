@@ -200,7 +200,7 @@ def _push(run: Run, ready: Settings, build: Build) -> Build:
 
 def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner: "Manner") -> None:
     """Do what was planned, as long as what it was decided on has not moved."""
-    from deploy.planning import read_plan
+    from deploy.plan_file import read_for
     from deploy.rollout.basis import refuse_other_settings
 
     if options.build or options.force or options.tag:
@@ -208,7 +208,7 @@ def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner
             "--plan goes without --build, --force and --tag.",
             why="The plan has its own build, and says whether it was made with --force.",
         )
-    planned = read_plan(settings, options.plan)
+    planned = read_for(settings, options.plan)
     ready = ready_settings(run, settings)
     rollout = rollout_of(run, ready, planned.build, force=planned.force, manner=manner)
     refuse_other_settings(planned, rollout)

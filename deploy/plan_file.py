@@ -1,18 +1,21 @@
 """The file of `plan --out`: what was decided, on what, and the build that it is about."""
 
-import json
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from deploy.files import write_atomically
+from deploy.model_file import Kind
 from deploy.values.errors import InputError
 from deploy.values.planned import Planned
+from deploy.values.settings import Settings
 
-FORMAT: int = Planned.model_fields["format"].default
-
-_ADVICE = "Make it anew: ./invokew plan --out={path}"
+_MAKE = "./invokew plan --out={path}"
+_KIND = Kind(
+    model=Planned,
+    unusable="{path} cannot be used as a plan.",
+    made_by="It is what `plan --out` writes.",
+    make=_MAKE,
+    newer=f"Make it anew: {_MAKE}",
+)
 
 
 def read(path: Path) -> Planned:
@@ -21,18 +24,26 @@ def read(path: Path) -> Planned:
     Raises:
         InputError: it is missing, cannot be read, is not of this format, or does not hold what it must.
     """
-    content = _content(path)
-    found = content.get("format")
-    if found != FORMAT:
-        raise _wrong(path, f"it has format {found!r}, and this version of Jarship reads {FORMAT}")
-    try:
-        return Planned.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise _wrong(path, problems[0], problems[1:]) from error
+    return _KIND.read(path)
+
+
+def read_for(settings: Settings, path: str) -> Planned:
+    """The plan in a file, which must be of this application and profile.
+
+    Raises:
+        InputError: it is not, or cannot be used.
+    """
+    planned = read(Path(path))
+    for what, theirs, ours in (
+        ("application", planned.app, settings.app_name),
+        ("profile", planned.profile, settings.profile),
+    ):
+        if theirs != ours:
+            raise InputError(
+                f"{path} plans for the {what} {theirs}, the settings are of {ours}.",
+                advice=f"./invokew deploy --profile={planned.profile} --plan={path}",
+            )
+    return planned
 
 
 def write(path: Path, planned: Planned) -> None:
@@ -47,30 +58,3 @@ def write(path: Path, planned: Planned) -> None:
         raise InputError(
             f"--out={path} cannot be written.", why=str(error.strerror), advice="Name another file."
         ) from error
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(
-            f"There is no {path}.",
-            why="It is what `plan --out` writes.",
-            advice=_ADVICE.format(path=path),
-        ) from error
-    except OSError as error:
-        raise _wrong(path, str(error.strerror)) from error
-    except (ValueError, RecursionError) as error:
-        raise _wrong(path, f"it is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise _wrong(path, "it is not a JSON object")
-    return content
-
-
-def _wrong(path: Path, why: str, details: list[str] | None = None) -> InputError:
-    return InputError(
-        f"{path} cannot be used as a plan.",
-        why=why,
-        advice=_ADVICE.format(path=path),
-        details=details or (),
-    )

@@ -50,27 +50,6 @@ def plan(run: Run, settings: Settings, wish: Wish) -> Planned:
     return planned
 
 
-def read_plan(settings: Settings, path: str) -> Planned:
-    """The plan in a file, which must be of this application and profile.
-
-    Raises:
-        InputError: it is not, or cannot be used.
-    """
-    from deploy import plan_file
-
-    planned = plan_file.read(Path(path))
-    for what, theirs, ours in (
-        ("application", planned.app, settings.app_name),
-        ("profile", planned.profile, settings.profile),
-    ):
-        if theirs != ours:
-            raise InputError(
-                f"{path} plans for the {what} {theirs}, the settings are of {ours}.",
-                advice=f"./invokew deploy --profile={planned.profile} --plan={path}",
-            )
-    return planned
-
-
 def as_text(planned: Planned, mask: "Mask") -> str:
     """A plan for people: each line masked, and free of what a terminal would act on."""
     from deploy.output.clean import safe_lines

@@ -54,10 +54,10 @@ def test_a_plan_for_something_else_is_refused(tmp_path: Path, what: str, other: 
     path = tmp_path / "plan.json"
     plan_file.write(path, a_plan())
     with pytest.raises(InputError) as raised:
-        planning.read_plan(SETTINGS.model_copy(update={what: other}), str(path))
+        plan_file.read_for(SETTINGS.model_copy(update={what: other}), str(path))
     assert other in raised.value.what
     assert "--profile=dev" in raised.value.advice
-    assert planning.read_plan(SETTINGS, str(path)) == plan_file.read(path)
+    assert plan_file.read_for(SETTINGS, str(path)) == plan_file.read(path)
 
 
 @pytest.mark.parametrize("also", [{"build": "b"}, {"force": True}, {"tag": "t"}])
