@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke import Context, Exit, Task, task
 
-from deploy.values.errors import PENDING, Failure, InputError, Interrupted, exit_code
+from deploy.values.errors import PENDING, SIGNALS, Failure, InputError, Interrupted, exit_code
 from deploy.values.events import Stream
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ Value = TypeVar("Value")
 
 EVENTS = Path("build", "logs", "events.jsonl")
 """What every task that changes something did, step by step, one JSON object a line."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Run:

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from deploy.rollout import steps
 from deploy.rollout.go_back import go_back, leave
 from deploy.rollout.journal import Attempt, Journal, Sites
+from deploy.rollout.signals import Signals
 from deploy.rollout.site import Bench, Cancelled, Site
 from deploy.values.errors import Failure, HostError, Interrupted
 from deploy.values.plan import Plan, Stage, Work
@@ -31,17 +32,18 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
         LeftDifferent: a step failed, and the fleet was left as it is, as was asked for.
         Interrupted: a signal came; every touched host is back, or, after the commit, in service.
     """
-    attempt = Attempt(plan=plan, sites=sites, bench=bench)
-    stage = Stage(name="start", batches=())
-    try:
-        for stage in plan.stages:
-            _run_stage(stage, attempt)
-    except (Failure, *steps.EXPECTED) as error:
-        if stage.after_commit:
-            raise
-        if pause and not isinstance(error, Interrupted):
-            leave(attempt, error)
-        go_back(attempt, stage, error)
+    with Signals() as signals:
+        attempt = Attempt(plan=plan, sites=sites, bench=bench, signals=signals)
+        stage = Stage(name="start", batches=())
+        try:
+            for stage in plan.stages:
+                _run_stage(stage, attempt)
+        except (Failure, *steps.EXPECTED) as error:
+            if stage.after_commit:
+                raise
+            if pause and not isinstance(error, Interrupted):
+                leave(attempt, error)
+            go_back(attempt, stage, error)
     return attempt.journal
 
 
@@ -72,7 +74,7 @@ def _run_batch(batch: Sequence[Work], attempt: Attempt) -> None:
         try:
             for work in batch:
                 futures.append(pool.submit(_run_work, work, attempt.sites[work.host], attempt.journal))
-            _await_first_failure(futures)
+            _await_first_failure(futures, attempt)
         finally:
             if not all(future.done() and not future.exception() for future in futures):
                 for site in attempt.sites.values():
@@ -80,11 +82,13 @@ def _run_batch(batch: Sequence[Work], attempt: Attempt) -> None:
     _raise_first(futures)
 
 
-def _await_first_failure(futures: Sequence["Future[None]"]) -> None:
-    """Wait in short turns: a signal that another thread received is handled between them only."""
+def _await_first_failure(futures: Sequence["Future[None]"], attempt: Attempt) -> None:
+    """Wait in short turns, and hear the signals that came meanwhile."""
     while wait(futures, timeout=TURN, return_when=FIRST_EXCEPTION).not_done:
         if any(future.done() and future.exception() for future in futures):
             return
+        attempt.signals.check()
+    attempt.signals.check()
 
 
 def _raise_first(futures: Sequence["Future[None]"]) -> None:

@@ -114,7 +114,7 @@ def _await(work: "Future[Outcome]", attempt: Attempt, back: Collection[str], err
     while True:
         try:
             while wait([work], timeout=TURN).not_done:
-                pass
+                attempt.signals.check()
             return
         except Interrupted as again:
             signals += 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from deploy.rollout.signals import Signals
 from deploy.rollout.site import Bench, Site
 from deploy.values.plan import Plan
 from deploy.values.steps import Step
@@ -51,6 +52,7 @@ class Attempt:
     plan: Plan
     sites: Sites
     bench: Bench
+    signals: Signals
     journal: Journal = field(default_factory=Journal)
 
     def warn(self, text: str, *, step: str, host: str = "") -> None:

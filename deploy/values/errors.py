@@ -1,10 +1,14 @@
 """Every failure a user can meet: what, where, why, what to do, and the exit code it ends in."""
 
+import signal
 from collections.abc import Sequence
 from typing import ClassVar
 
 PENDING = 8
 """What `plan` ends with when there is something to do; no failure, but not 0 either."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a task early: Ctrl-C, an aborted CI job, a terminal that was closed."""
 
 
 class Failure(Exception):
