@@ -159,6 +159,18 @@ def rollback(
     backward.rollback(run, run.settings(profile), options, to=to, current_settings=current_settings)
 
 
+@changes(help={"profile": PROFILE, "wait": WAIT, "on-failure": ON_FAILURE, "skip-unreachable": SKIP})
+def repair(
+    run: Run, profile: str = "dev", wait: str = "", on_failure: str = "", skip_unreachable: bool = False
+) -> None:
+    """Bring hosts that were left half done to the fleet's release."""
+    from deploy import backward
+    from deploy.pipeline import DeployOptions
+
+    options = DeployOptions(wait=wait, on_failure=on_failure, skip_unreachable=skip_unreachable)
+    backward.repair(run, run.settings(profile), options)
+
+
 @reads(
     help={
         "profile": PROFILE,
@@ -358,7 +370,7 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 
 
 namespace = Collection(
-    jar, image, tag_, push, build, deploy, plan, rollback, status, releases, logs, config, doctor, test
+    jar, image, tag_, push, build, deploy, plan, rollback, repair, status, releases, logs, config, doctor, test
 )
 namespace.add_collection(
     Collection("registry", registry_up, registry_down, registry_status, registry_list, registry_prune)

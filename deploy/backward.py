@@ -45,3 +45,19 @@ def rollback(
         learn=run.mask.learn,
     )
     tell(run, roll_back(wish, Bench(root=run.root, mask=run.mask), run.stream))
+
+
+def repair(run: Run, settings: Settings, options: DeployOptions) -> None:
+    """Bring every host to the release that the fleet is on."""
+    from deploy.rollout.repair import Mending
+    from deploy.rollout.repair import repair as mend
+    from deploy.rollout.site import Bench
+
+    wish = Mending(
+        settings=ready_settings(run, settings),
+        manner=options.manner(),
+        now=datetime.now(UTC),
+        by=who(),
+        learn=run.mask.learn,
+    )
+    tell(run, mend(wish, Bench(root=run.root, mask=run.mask), run.stream))

@@ -1,11 +1,13 @@
 """The credentials of a registry: from the settings, else what `docker login` and credential helpers hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from docker import auth
 from docker.errors import DockerException
 
 from deploy.values.errors import InputError
+from deploy.values.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,17 @@ def find(address: str, user: str | None, password: str | None) -> Credentials | 
             advice=f"Set REGISTRY_USER and REGISTRY_PASSWORD, or mend it with: docker login {address}",
         ) from error
     return _from_docker({key.lower(): value for key, value in (entry or {}).items()})
+
+
+def for_pulls(settings: Settings) -> Mapping[str, str] | None:
+    """What travels with each pull on a host; None when there are no credentials.
+
+    Raises:
+        InputError: as `find` does.
+    """
+    password = settings.registry_password.get_secret_value() if settings.registry_password else None
+    login = find(settings.registry, settings.registry_user, password)
+    return login.auth_config() if login else None
 
 
 def _from_docker(entry: dict[str, str | None]) -> Credentials | None:

@@ -30,6 +30,12 @@ class Found:
     """The alias that the proxy sends to; empty when it does not answer."""
 
     @property
+    def ours(self) -> tuple[ContainerFacts, ...]:
+        """Every container of the application's releases, once."""
+        every = [self.serving, self.plain, *self.kept, *self.leftovers]
+        return tuple({item.id: item for item in every if item and item.role == "app"}.values())
+
+    @property
     def committed(self) -> ContainerFacts | None:
         """The release that finished here last: the plain name's; between two renames, the last one kept.
 

@@ -41,7 +41,7 @@ def past_of(site: Site, *, app: str, profile: str) -> Past:
     images = {digest for image in site.api.images() for digest in image.get("RepoDigests") or ()}
     seen = {release: document for release, document in _inspected(site, found).items() if document}
     releases = tuple(_remembered(entry, seen.get(entry.id), images) for entry in found.chain)
-    return Past(found=found, releases=releases)
+    return Past(facts=facts, found=found, releases=releases)
 
 
 def _inspected(site: Site, found: Found) -> dict[str, Inspect | None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deploy.rollout.found import Found, fleet_chain, release_of
 from deploy.values.errors import HostError, InputError
+from deploy.values.facts import HostFacts
 from deploy.values.history import Entry
 from deploy.values.release import ContainerSpec, HealthCheck
 
@@ -32,6 +33,7 @@ class Remembered:
 class Past:
     """What one host has been through."""
 
+    facts: HostFacts
     found: Found
     releases: tuple[Remembered, ...]
     """The one that finished last, then those before it, newest first."""

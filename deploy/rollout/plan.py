@@ -60,27 +60,37 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
     )
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
         return Plan(release=release, hosts=hosts, stages=())
-    everyone = list(found)
-    first, rest = everyone[:1], everyone[1:]
-    if wishes.batch.of(len(everyone)) >= len(everyone) and wishes.batch.percent:
-        first, rest = everyone, []  # BATCH=100%: asked for in so many words
+    first, rest = turns(list(found), wishes.batch)
     replace = {host.host: _replace(release, host, wishes) for host in hosts}
     watch = (Monitor(release=release),) if release.health.monitor else ()
     chains = chains_before(release, found)
     stages = [
-        _together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
-        _together("prepare", {h: _prepare(release, here, wishes, chains[h]) for h, here in found.items()}),
-        _together("first", {host: replace[host] for host in first}),
-        _together("monitor", dict.fromkeys(first, watch)),
-        _batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(everyone))),
-        _together("monitor", dict.fromkeys(rest, watch)),
-        _together("drain", {host.host: _retire(release, host, wishes) for host in hosts}),
-        _together("commit", {host: _commit(release, here) for host, here in found.items()}),
-        _together(
+        together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
+        together("prepare", {h: _prepare(release, here, wishes, chains[h]) for h, here in found.items()}),
+        together("first", {host: replace[host] for host in first}),
+        together("monitor", dict.fromkeys(first, watch)),
+        batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(found))),
+        together("monitor", dict.fromkeys(rest, watch)),
+        together(
+            "drain",
+            {
+                host.host: [*_retire(release, host, wishes), *_stop_others(release, found[host.host])]
+                for host in hosts
+            },
+        ),
+        together("commit", {host: _commit(release, here) for host, here in found.items()}),
+        together(
             "prune", {h: _prune(release, here, wishes, chains[h]) for h, here in found.items()}, after=True
         ),
     ]
     return Plan(release=release, hosts=hosts, stages=tuple(stage for stage in stages if stage.batches))
+
+
+def turns(hosts: Sequence[str], batch: Batch) -> tuple[Sequence[str], Sequence[str]]:
+    """The hosts that go first, which is one, and those that follow in batches."""
+    if batch.percent and batch.of(len(hosts)) >= len(hosts):
+        return hosts, []  # BATCH=100%: asked for in so many words
+    return hosts[:1], hosts[1:]
 
 
 def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
@@ -101,13 +111,14 @@ def _was(here: Found, release: Release) -> Serving | None:
     return as_serving(here.serving, release.health) if here.serving else None
 
 
-def _together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
-    """One batch of all hosts that have something to do."""
+def together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
+    """A stage of one batch: all hosts that have something to do."""
     work = tuple(Work(host=host, steps=tuple(each)) for host, each in steps.items() if each)
     return Stage(name=name, batches=(work,) if work else (), after_commit=after)
 
 
-def _batched(name: str, steps: Mapping[str, Sequence[Step]], size: int) -> Stage:
+def batched(name: str, steps: Mapping[str, Sequence[Step]], size: int) -> Stage:
+    """A stage of batches, one after the other."""
     work = [Work(host=host, steps=tuple(each)) for host, each in steps.items()]
     return Stage(name=name, batches=tuple(tuple(work[at : at + size]) for at in range(0, len(work), size)))
 
@@ -182,6 +193,12 @@ def _retire(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
     if host.strategy == "recreate" or host.was is None:
         return []
     return [Drain(app=release.app, timeout=wishes.drain_timeout), *_stop(release, host)]
+
+
+def _stop_others(release: Release, here: Found) -> list[Step]:
+    """Earlier releases that run beside what serves: a rollout was killed before it had stopped them."""
+    running = [item for item in here.kept if item.running]
+    return [StopOld(old=as_serving(item, release.health), release=release) for item in running]
 
 
 def _stop(release: Release, host: HostPlan) -> list[Step]:

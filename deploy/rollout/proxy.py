@@ -116,11 +116,15 @@ def bring_back(site: Site, step: StartProxy) -> None:
     there = exists(site, proxy_name(step.app))
     if there and there["Id"] != step.replaces:
         site.api.remove_container(proxy_name(step.app), force=True, v=True)
-    if not step.replaces:
-        return
-    _rename(site, step.replaces, proxy_name(step.app))
-    set_restart_policy(site, step.replaces, "unless-stopped")
-    site.api.start(step.replaces)
+    if step.replaces:
+        revive(site, step.app, step.replaces)
+
+
+def revive(site: Site, app: str, replaced: str) -> None:
+    """Give a replaced proxy its name and its place again, which must be free."""
+    _rename(site, replaced, proxy_name(app))
+    set_restart_policy(site, replaced, "unless-stopped")
+    site.api.start(replaced)
 
 
 def _rename(site: Site, container: str, name: str) -> None:

@@ -169,7 +169,7 @@ def _rollout(
             proxy_made_from=proxies,
         ),
         inventory=settings.inventory(),
-        registry_auth=_login(settings) if chosen.missing else None,
+        registry_auth=credentials.for_pulls(settings) if chosen.missing else None,
         manner=wish.manner,
     )
 
@@ -227,9 +227,3 @@ def _release(wish: GoingBack, chosen: _Chosen, image: ImageFacts, proxy_image: s
 
 def _stamp(now: datetime) -> str:
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _login(settings: Settings) -> Mapping[str, str] | None:
-    password = settings.registry_password.get_secret_value() if settings.registry_password else None
-    login = credentials.find(settings.registry, settings.registry_user, password)
-    return login.auth_config() if login else None

@@ -25,7 +25,9 @@ from deploy.values.steps import (
     Monitor,
     Prune,
     Pull,
+    ReviveProxy,
     Serving,
+    Settle,
     Start,
     StartProxy,
     Step,
@@ -134,6 +136,18 @@ def _switch(step: Switch, site: Site) -> None:
     proxy.await_through(site, release.app, release.health)
 
 
+def _revive_proxy(step: ReviveProxy, site: Site) -> None:
+    proxy.revive(site, step.app, step.container)
+
+
+def _settle(step: Settle, site: Site) -> None:
+    release = step.release
+    for name in (release.container, proxy_name(release.app)):
+        containers.set_restart_policy(site, name, "unless-stopped")
+    proxy.switch(site, release.app, release.alias, release.spec.port)
+    proxy.await_through(site, release.app, release.health)
+
+
 def _runs(site: Site, container: str) -> bool:
     return bool(site.api.inspect_container(container)["State"]["Running"])
 
@@ -232,6 +246,7 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Pull: _pull,
     MakeNetwork: _make_network,
     StartProxy: _start_proxy,
+    ReviveProxy: _revive_proxy,
     Discard: _discard,
     StopIdle: _stop_idle,
     Create: _create,
@@ -239,6 +254,7 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Start: _start,
     AwaitHealth: _await_health,
     Switch: _switch,
+    Settle: _settle,
     Drain: _drain,
     Monitor: _monitor,
     Commit: _commit,

@@ -66,7 +66,7 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
     """
     release = rollout.wanted.release
     with stream.step("facts", "of every host"):
-        looked = on_each(list(sites.values()), lambda site: _look(site, rollout))
+        looked = on_each(list(sites.values()), lambda site: look(site, rollout))
     facts = dict(zip(sites, (each[0] for each in looked), strict=True))
     found = dict(zip(sites, (each[1] for each in looked), strict=True))
     refuse(rollout.wanted, facts, found)
@@ -78,7 +78,7 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
     return Survey(facts=facts, found=found, plan=plan, healthy=healthy)
 
 
-def _look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
+def look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
     """The facts of a host, and what its containers say; with the alias that its proxy really sends to."""
     release = rollout.wanted.release
     user, group = rollout.wanted.user or (None, None)

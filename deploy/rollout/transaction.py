@@ -64,7 +64,8 @@ def left_out(skipped: Sequence[Unreachable], stream: Stream) -> tuple[str, ...]:
 
 def leaving_out(rollout: Rollout, names: tuple[str, ...]) -> Rollout:
     """The same, its containers telling which hosts it went without: `repair` brings those up to it."""
-    release = replace(rollout.wanted.release, skipped=names)
+    places = tuple(host.place for host in rollout.inventory.hosts if host.name in names)
+    release = replace(rollout.wanted.release, skipped=places)
     return replace(rollout, wanted=replace(rollout.wanted, release=release))
 
 

@@ -20,6 +20,11 @@ class Host:
     url: str = ""
     """What the summary prints, such as `http://192.0.2.10:8080`."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, whatever it is called and whoever logs in."""
+        return f"{self.address}:{self.port}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Access:

@@ -28,7 +28,7 @@ ORIGIN = PREFIX + "origin"
 SPEC = PREFIX + "spec"
 """JSON: what shaped the container, for going back to it; of its environment the names only."""
 SKIPPED = PREFIX + "skipped"
-"""JSON: names of the hosts that its rollout left out."""
+"""JSON: the places (`address:port`) of the hosts that its rollout left out."""
 
 # On images, written by the Dockerfile and read from the registry.
 HEALTH_PATH = PREFIX + "health-path"

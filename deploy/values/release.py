@@ -72,7 +72,9 @@ class Release:
     origin: str = ""
     """The rollout that brought the same digest with the same settings first; empty when this one does."""
     skipped: tuple[str, ...] = ()
-    """Names of hosts that the rollout leaves out, because they are unreachable."""
+    """Hosts that the rollout leaves out, because they are unreachable: the place of each."""
+    called: str = ""
+    """The name that its container has on a host already, where a repair takes up one that is there."""
     fingerprint: str = ""
     """Keyed hash of everything that shapes the container; equal when a rollout would change nothing."""
     spec: ContainerSpec
@@ -81,7 +83,7 @@ class Release:
     @property
     def container(self) -> str:
         """The candidate's name until the commit renames it."""
-        return f"{self.app}-{self.id}"
+        return self.called or f"{self.app}-{self.id}"
 
     @property
     def alias(self) -> str:

@@ -209,6 +209,38 @@ class Switch(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReviveProxy(Step):
+    """Let a stopped proxy serve, such as the one that a killed rollout had begun to replace."""
+
+    name: ClassVar[str] = "proxy"
+    phase: ClassVar[str] = "proxy"
+    app: str
+    container: str
+
+    @property
+    def text(self) -> str:
+        """What it is done to."""
+        return "start the one that is there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settle(Step):
+    """Leave no doubt that a running container is the one that serves: restart policies, the proxy's target.
+
+    It has no undo: it changes nothing that is wanted to be otherwise.
+    """
+
+    name: ClassVar[str] = "settle"
+    phase: ClassVar[str] = "switch"
+    release: Release
+
+    @property
+    def text(self) -> str:
+        """What it is done to."""
+        return f"the proxy and restarts on {self.release.tag}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Drain(Step):
     """Wait until the proxy's old workers have served their last request to the old container."""
 

@@ -18,8 +18,9 @@ HALF = a_release("20260101000004-dddd", tag="3.0")
 
 
 def past(*containers: ContainerFacts, sends_to: str = "") -> Past:
-    found = find(host_facts(*containers), app="hello", profile="dev", sends_to=sends_to)
-    return Past(found=found, releases=tuple(some(entry) for entry in found.chain))
+    facts = host_facts(*containers)
+    found = find(facts, app="hello", profile="dev", sends_to=sends_to)
+    return Past(facts=facts, found=found, releases=tuple(some(entry) for entry in found.chain))
 
 
 def some(entry: Entry, *, has_image: bool = True) -> Remembered:

@@ -1,0 +1,188 @@
+"""Bringing a fleet that a killed run left half done, or hosts that were left out, to one release."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from deploy import credentials
+from deploy.hosts.fleet import on_each
+from deploy.hosts.lock import Owner
+from deploy.rollout.execute import execute
+from deploy.rollout.found import entry_of, release_of
+from deploy.rollout.look import look_back
+from deploy.rollout.mend import fleet_release, parts_of
+from deploy.rollout.past import Past, made_from_of, remembered
+from deploy.rollout.plan import Wishes
+from deploy.rollout.plan_repair import plan_repair
+from deploy.rollout.proxy import read_made_from
+from deploy.rollout.reach import Locking, reach
+from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.release import image_facts, user_ids
+from deploy.rollout.site import Bench, Site
+from deploy.rollout.strategy import choose
+from deploy.rollout.survey import Manner, Rollout, look
+from deploy.rollout.transaction import left_out, result_of
+from deploy.values import labels
+from deploy.values.addresses import Published
+from deploy.values.errors import HostError, Unreachable
+from deploy.values.events import Stream
+from deploy.values.facts import ContainerFacts
+from deploy.values.plan import Plan
+from deploy.values.release import ContainerSpec, HealthCheck, Release
+from deploy.values.result import Result
+from deploy.values.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mending:
+    """What a repair may use. Of the settings, those that say where the hosts are and how to roll out."""
+
+    settings: Settings
+    manner: Manner
+    now: datetime
+    by: str
+    """`user@machine`."""
+    learn: Callable[[Iterable[str]], None]
+    """Hears the secrets of the fleet's release, which today's settings may not know."""
+
+
+def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
+    """Bring every host to the release that the fleet is on; does nothing where that is so.
+
+    Raises:
+        LockedError: somebody else is deploying this application there.
+        HostError: a host is unreachable, or no release has ever finished; nothing was changed.
+        RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
+    """
+    begun = time.monotonic()
+    settings = wish.settings
+    who, _, where = wish.by.partition("@")
+    owner = Owner(who=who, where=where, release="a repair", since=wish.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    skipped: list[Unreachable] = []
+    reached = reach(
+        settings.inventory(),
+        stream,
+        locking=Locking(app=settings.app_name, owner=owner, wait=wish.manner.wait),
+        skip=skipped.append if wish.manner.skip_unreachable else None,
+    )
+    with reached as sites:
+        names = left_out(skipped, stream)
+        with stream.step("look", "at what each host is on"):
+            fleet = look_back(sites, app=settings.app_name, profile=settings.profile)
+        plan = _plan(wish, fleet, sites, stream)
+        wish.learn(plan.release.spec.secret_values())
+        auth = credentials.for_pulls(settings) if _lacking(fleet, plan.release.id) else None
+        ready = {host: replace(site, registry_auth=auth) for host, site in sites.items()}
+        journal = execute(plan, ready, bench, pause=wish.manner.pause)
+    return result_of(plan, settings.inventory(), journal, names, time.monotonic() - begun)
+
+
+def _plan(wish: Mending, fleet: Mapping[str, Past], sites: Mapping[str, Site], stream: Stream) -> Plan:
+    item = fleet_release({sites[host].host.place: past.found for host, past in fleet.items()})
+    on_it = [host for host, past in fleet.items() if (last := past.found.committed) and _same(last, item)]
+    stream.note(
+        f"The fleet is on {item.labels.get(labels.TAG, '')} ({release_of(item)}), "
+        f"which finished last on {len(on_it)} of {len(fleet)} hosts."
+    )
+    release, app_port, made_from = _release(item, fleet)
+    settings = wish.settings
+    wishes = Wishes(
+        app_port=app_port,
+        batch=settings.batch,
+        keep_releases=settings.keep_releases,
+        drain_timeout=settings.drain_timeout,
+        proxy_made_from=made_from,
+    )
+    _refuse(release, wishes, settings, sites, _lacking(fleet, release.id), on_it[0])
+    found = {host: past.found for host, past in fleet.items()}
+    ways = {host: choose(settings.strategy, release, past.facts, past.found) for host, past in fleet.items()}
+    return plan_repair(release, item.labels.get(labels.HISTORY, "[]"), found, ways, wishes)
+
+
+def _same(one: ContainerFacts, other: ContainerFacts) -> bool:
+    return release_of(one) == release_of(other)
+
+
+def _lacking(fleet: Mapping[str, Past], release: str) -> list[str]:
+    """The hosts without a container of a release."""
+    return [host for host, past in fleet.items() if parts_of(past.found, release).mine is None]
+
+
+def _release(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[Release, Published, str]:
+    """The fleet's release as its containers tell of it, and what the proxies are made from."""
+    entry, said = entry_of(item), item.labels
+    kept = next((one for one in remembered(fleet, entry).values() if one.health), None)
+    if kept is None or kept.health is None:
+        raise HostError(
+            f"The containers of {entry.tag} do not tell how they were checked.",
+            advice="Run `invoke deploy`, which replaces them.",
+        )
+    if kept.spec is None and _lacking(fleet, entry.id):
+        raise HostError(
+            f"The containers of {entry.tag} do not tell what they run with.",
+            advice="Run `invoke deploy`, which replaces them.",
+            host=", ".join(_lacking(fleet, entry.id)),
+        )
+    made_from = made_from_of(fleet, labels.PROXY)
+    if not made_from:
+        raise HostError(
+            "No host has a proxy to tell how they are made.",
+            advice="Run `invoke deploy`, which sets them up.",
+        )
+    proxy_image, app_port = read_made_from(made_from)
+    release = Release(
+        id=entry.id,
+        app=said.get(labels.APP, ""),
+        profile=said.get(labels.PROFILE, ""),
+        image=entry.image,
+        digest=entry.digest,
+        tag=entry.tag,
+        proxy_image=proxy_image,
+        commit=entry.commit,
+        author=entry.author,
+        subject=entry.subject,
+        deployed_by=entry.who,
+        deployed_at=entry.when,
+        origin=entry.origin,
+        fingerprint=said.get(labels.SETTINGS, ""),
+        spec=kept.spec or _bare(kept.health),
+        health=kept.health,
+    )
+    return release, app_port, made_from
+
+
+def _bare(health: HealthCheck) -> ContainerSpec:
+    """What is needed of a container that is there already: where it listens."""
+    return ContainerSpec(environment={}, port=health.port)
+
+
+def _refuse(
+    release: Release,
+    wishes: Wishes,
+    settings: Settings,
+    sites: Mapping[str, Site],
+    lacking: list[str],
+    holder: str,
+) -> None:
+    """Refuse what would fail on hosts where the release has never been."""
+    if not lacking:
+        return
+    seen = sites[holder].api.inspect_image(release.image)
+    image = image_facts({"config": seen["Config"], "os": seen["Os"], "architecture": seen["Architecture"]})
+    wanted = Wanted(
+        release=release,
+        platform=image.platform,
+        app_port=wishes.app_port,
+        strategy=settings.strategy,
+        user=user_ids(release, image),
+    )
+    rollout = Rollout(
+        wanted=wanted, wishes=wishes, inventory=settings.inventory(), registry_auth=None, manner=Manner()
+    )
+    looked = on_each([sites[host] for host in lacking], lambda site: look(site, rollout))
+    refuse(
+        wanted,
+        dict(zip(lacking, (each[0] for each in looked), strict=True)),
+        dict(zip(lacking, (each[1] for each in looked), strict=True)),
+    )
