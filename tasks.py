@@ -370,7 +370,21 @@ def sandbox_down(run: Run, images: bool = False) -> None:
 
 
 namespace = Collection(
-    jar, image, tag_, push, build, deploy, plan, rollback, repair, status, releases, logs, config, doctor, test
+    jar,
+    image,
+    tag_,
+    push,
+    build,
+    deploy,
+    plan,
+    rollback,
+    repair,
+    status,
+    releases,
+    logs,
+    config,
+    doctor,
+    test,
 )
 namespace.add_collection(
     Collection("registry", registry_up, registry_down, registry_status, registry_list, registry_prune)
