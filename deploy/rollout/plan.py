@@ -71,13 +71,7 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
         together("monitor", dict.fromkeys(first, watch)),
         batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(found))),
         together("monitor", dict.fromkeys(rest, watch)),
-        together(
-            "drain",
-            {
-                host.host: [*_retire(release, host, wishes), *_stop_others(release, found[host.host])]
-                for host in hosts
-            },
-        ),
+        together("drain", {host.host: _retire(release, host, wishes) for host in hosts}),
         together("commit", {host: _commit(release, here) for host, here in found.items()}),
         together(
             "prune", {h: _prune(release, here, wishes, chains[h]) for h, here in found.items()}, after=True
@@ -193,12 +187,6 @@ def _retire(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
     if host.strategy == "recreate" or host.was is None:
         return []
     return [Drain(app=release.app, timeout=wishes.drain_timeout), *_stop(release, host)]
-
-
-def _stop_others(release: Release, here: Found) -> list[Step]:
-    """Earlier releases that run beside what serves: a rollout was killed before it had stopped them."""
-    running = [item for item in here.kept if item.running]
-    return [StopOld(old=as_serving(item, release.health), release=release) for item in running]
 
 
 def _stop(release: Release, host: HostPlan) -> list[Step]:

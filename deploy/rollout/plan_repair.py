@@ -24,6 +24,7 @@ from deploy.values.steps import (
     Start,
     StartProxy,
     Step,
+    StopIdle,
     StopOld,
     Switch,
 )
@@ -118,6 +119,9 @@ def _prepare(host: _Host, history: str) -> Iterator[Step]:
     for stray in host.parts.strays:
         if stray != host.parts.serving:
             yield Discard(container=stray.id, container_name=stray.name)
+    for item in host.parts.kept:
+        if item.running and item != host.parts.serving:
+            yield StopIdle(container=item.id, container_name=item.name)
     if host.parts.mine is None:
         yield Create(release=release, history=history)
 
@@ -165,9 +169,6 @@ def _retire(host: _Host) -> Iterator[Step]:
     if host.old and not host.recreate:
         yield Drain(app=release.app, timeout=host.wishes.drain_timeout)
         yield StopOld(old=host.old, release=release)
-    for item in host.parts.kept:
-        if item.running and item != host.parts.serving:
-            yield StopOld(old=as_serving(item, release.health), release=release)
 
 
 def _commit(host: _Host) -> Iterator[Step]:
