@@ -16,13 +16,16 @@ from deploy.rollout.steps import DOING
 from deploy.values.build import Build
 from deploy.values.errors import LockedError
 from deploy.values.inventory import Host
+from deploy.values.steps import ReviveProxy, Settle
 from tests.support.held import held_at
 from tests.support.rollouts import Releases
 from tests.support.state import HostState, one_release_serves, states_of
 
 BEFORE = ("connect", "lock", "facts")
 """What a rollout announces before its first step on a host."""
-STEPS = (*BEFORE, *dict.fromkeys(step.name for step in DOING))
+OF_REPAIR = (Settle, ReviveProxy)
+"""Steps that no deploy has; a repair killed at each is tried on an engine in memory."""
+STEPS = (*BEFORE, *dict.fromkeys(step.name for step in DOING if step not in OF_REPAIR))
 BOTH = ("start-first", "recreate")
 ON_EMPTY_HOSTS = ("network", "proxy")
 """Steps of a first release only."""
