@@ -116,12 +116,18 @@ def plan(
         raise pending()
 
 
-@reads(help={"profile": PROFILE, "json": JSON})
-def status(run: Run, profile: str = "dev", json: bool = False) -> None:
+@reads(
+    help={
+        "profile": PROFILE,
+        "usage": "Also memory and CPU against the limits, OOM kills and restarts; takes a second or two.",
+        "json": JSON,
+    }
+)
+def status(run: Run, profile: str = "dev", usage: bool = False, json: bool = False) -> None:
     """Show what runs on each host, since when, and its health."""
     from deploy import pipeline
 
-    run.table(pipeline.status(run, run.settings(profile)), json=json)
+    run.table(pipeline.status(run, run.settings(profile), usage=usage, numbers=json), json=json)
 
 
 @reads(help={"profile": PROFILE, "json": JSON})
@@ -176,14 +182,25 @@ def repair(
         "profile": PROFILE,
         "host": HOST,
         "lines": "How many of the last lines.",
+        "since": "Only lines since then: 90s, 10m, 2h, 1d ago, or a moment as 2026-01-31T12:00:00Z.",
+        "follow": "Go on with every line as it comes, of all hosts, until Ctrl-C.",
         "json": JSON,
     }
 )
-def logs(run: Run, profile: str = "dev", host: str = "", lines: str = "100", json: bool = False) -> None:
+def logs(
+    run: Run,
+    profile: str = "dev",
+    host: str = "",
+    lines: str = "100",
+    since: str = "",
+    follow: bool = False,
+    json: bool = False,
+) -> None:
     """Show the application's log of each host."""
-    from deploy import pipeline
+    from deploy import reading
 
-    pipeline.logs(run, run.settings(profile), host=host, lines=lines, json=json)
+    wish = reading.LogOptions(host=host, lines=lines, since=since, follow=follow, json=json)
+    reading.logs(run, run.settings(profile), wish)
 
 
 @reads(help={"profile": PROFILE, "json": JSON})

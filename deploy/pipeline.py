@@ -1,10 +1,9 @@
 """The road from source to the hosts, as the tasks walk it: one function a task, each in its words."""
 
 import getpass
-import json as jsons
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,27 +119,14 @@ def rollout_of(
     )
 
 
-def status(run: Run, settings: Settings) -> Sequence[dict[str, object]]:
+def status(
+    run: Run, settings: Settings, *, usage: bool = False, numbers: bool = False
+) -> Sequence[dict[str, object]]:
     """One row a host."""
     from deploy.rollout.status import status as ask
 
     ready = ready_settings(run, settings)
-    return ask(ready.app_name, ready.inventory())
-
-
-def logs(run: Run, settings: Settings, *, host: str, lines: str, json: bool) -> None:
-    """Print the application's log."""
-    from deploy.rollout.status import Line
-    from deploy.rollout.status import logs as ask
-
-    if not (lines.isascii() and lines.isdigit()):
-        raise InputError(f"--lines={lines} is not a number.", advice="Write --lines=100.")
-
-    def tell(line: Line) -> None:
-        run.show(jsons.dumps(asdict(line)) if json else f"{line.host} {line.stamp} {line.text}")
-
-    ready = ready_settings(run, settings)
-    ask(ready.app_name, ready.inventory(), host=host, lines=int(lines), tell=tell)
+    return ask(ready.app_name, ready.inventory(), usage=usage, numbers=numbers)
 
 
 def ready_settings(run: Run, settings: Settings) -> Settings:

@@ -1,8 +1,7 @@
-"""What runs on each host, and its log; takes no lock and changes nothing."""
+"""What runs on each host; takes no lock and changes nothing."""
 
-from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from docker.errors import NotFound
@@ -13,44 +12,45 @@ from deploy.hosts.fleet import connections, on_each
 from deploy.rollout import http, proxy
 from deploy.rollout.found import health_of
 from deploy.rollout.health import Inspect, container_address, why_stopped
+from deploy.rollout.usage import measure
 from deploy.values import labels
-from deploy.values.errors import HostError, InputError
 from deploy.values.inventory import Host, Inventory
 from deploy.values.release import HealthCheck, proxy_name
 
 UNKNOWN = HealthCheck(path="/", port=8080, below=500, timeout=5)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of a container's log."""
-
-    host: str
-    stamp: str
-    """When the container wrote it, ISO 8601 in UTC."""
-    text: str
-
-
-def status(app: str, inventory: Inventory) -> list[dict[str, object]]:
+def status(
+    app: str, inventory: Inventory, *, usage: bool = False, numbers: bool = False
+) -> list[dict[str, object]]:
     """One row a host: release, digest, since when, health, address.
+
+    Args:
+        app: the application's name.
+        inventory: the hosts.
+        usage: also what the container uses of its limits, which takes a second or two.
+        numbers: usage in bytes and cores, for a program, instead of words.
 
     Raises:
         HostError: a host cannot be reached.
     """
     with connections(inventory.hosts, inventory.access) as reached:
-        return on_each(list(reached.values()), lambda connection: _row(connection, app))
+        return on_each(
+            list(reached.values()), lambda connection: _row(connection, app, usage=usage, numbers=numbers)
+        )
 
 
-def _row(connection: Connection, app: str) -> dict[str, object]:
+def _row(connection: Connection, app: str, *, usage: bool, numbers: bool) -> dict[str, object]:
     host = connection.host
     with closing(through(connection)) as client:
         seen = _inspect(client.api, app)
         sends_to = _sends_to(client.api, connection, app)
+        used = _usage(client.api, seen, numbers=numbers) if usage else {}
     if seen is None:
-        return _cells(host, state="nothing deployed")
+        return _cells(host, state="nothing deployed") | used
     said = seen["Config"]["Labels"]
     serves = sends_to == f"r{said.get(labels.RELEASE)}"
-    return _cells(
+    cells = _cells(
         host,
         release=said.get(labels.TAG, ""),
         digest=said.get(labels.DIGEST, ""),
@@ -59,6 +59,17 @@ def _row(connection: Connection, app: str) -> dict[str, object]:
         health=_health(connection, seen),
         by=said.get(labels.DEPLOYED_BY, ""),
     )
+    return cells | used
+
+
+def _usage(api: Any, seen: Inspect | None, *, numbers: bool) -> dict[str, object]:
+    """Always the same columns."""
+    columns = ("memory", "memory_limit", "cpus", "cpus_limit", "oom_kills", "restarts")
+    nothing: dict[str, object] = dict.fromkeys(columns if numbers else (columns[0], columns[2], *columns[4:]))
+    used = measure(api, seen) if seen else None
+    if used is None:
+        return nothing
+    return asdict(used) if numbers else used.cells()
 
 
 def _cells(host: Host, **known: str) -> dict[str, object]:
@@ -93,46 +104,3 @@ def _health(connection: Connection, seen: Inspect) -> str:
     except OSError as error:
         return f"unhealthy: {error}"
     return "healthy" if check.accepts(answer.status) else f"unhealthy: {answer}"
-
-
-def logs(app: str, inventory: Inventory, *, host: str, lines: int, tell: Callable[[Line], None]) -> None:
-    """Tell the last lines of the application's log, host after host.
-
-    Raises:
-        InputError: no such host in the inventory.
-        HostError: a host cannot be reached, or runs nothing of this application.
-    """
-    chosen = _only(inventory, host)
-    with connections(chosen.hosts, chosen.access) as reached:
-        fetched = on_each(list(reached.values()), lambda connection: _lines(connection, app, lines))
-    for of_host in fetched:
-        for line in of_host:
-            tell(line)
-
-
-def _only(inventory: Inventory, name: str) -> Inventory:
-    if not name:
-        return inventory
-    hosts = tuple(host for host in inventory.hosts if host.name == name)
-    if not hosts:
-        known = ", ".join(host.name for host in inventory.hosts)
-        raise InputError(f"No host {name!r} in this profile.", advice=f"Its hosts are {known}.")
-    return Inventory(hosts=hosts, access=inventory.access)
-
-
-def _lines(connection: Connection, app: str, lines: int) -> Sequence[Line]:
-    with closing(through(connection)) as client:
-        try:
-            raw: bytes = client.api.logs(app, tail=lines, timestamps=True)
-        except NotFound:
-            raise HostError(
-                f"No container {app} to read a log from.",
-                advice="Run `invoke deploy` first.",
-                host=connection.host.name,
-            ) from None
-    return [_line(connection.host.name, line) for line in raw.decode("utf-8", "replace").splitlines()]
-
-
-def _line(host: str, text: str) -> Line:
-    stamp, _, rest = text.partition(" ")
-    return Line(host=host, stamp=stamp, text=rest)
