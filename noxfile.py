@@ -59,12 +59,6 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
-def faults(session: nox.Session) -> None:
-    """Every fault of the table on three hosts, and a signal or kill -9 at every step three times: an hour."""
-    _pytest(session, "tests/faults", "--timeout=900")
-
-
-@nox.session
 def zero_downtime(session: nox.Session) -> None:
     """100,000 requests over 20 start-first deploys and 5 rollbacks; prints what was lost."""
     _pytest(session, "tests/figures", "--timeout=1500", "--capture=no")

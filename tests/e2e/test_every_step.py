@@ -1,4 +1,4 @@
-"""A signal or kill -9 at every step of a rollout: a first form of what `nox -s faults` does at length."""
+"""A signal or kill -9 at every step of a rollout, once each."""
 
 import signal
 from collections.abc import Iterator
