@@ -9,7 +9,7 @@ from pathlib import Path
 from docker.errors import APIError, NotFound
 
 from deploy.hosts.connection import Connection
-from deploy.rollout import http
+from deploy.rollout import http, inside
 from deploy.rollout.containers import LOGS, exists, set_restart_policy
 from deploy.rollout.health import Deadline, Inspect, Unhealthy, container_address, log_tail
 from deploy.rollout.site import Site
@@ -42,6 +42,9 @@ done
 """Ends when no worker of before takes connections any more: for 100 ms and longer after a reload, old ones
 do as well as new ones, and do not call themselves shutting down. Their command lines are read inside the
 proxy, since `docker top` needs a `ps` on the host."""
+WORKERS = "cat /proc/[0-9]*/cmdline 2>/dev/null"
+MASTER = "nginx: master"
+"""Whose command line is among them as long as nginx runs."""
 
 
 def start(site: Site, step: StartProxy) -> None:
@@ -68,7 +71,7 @@ def _refuse_old(site: Site, name: str, *, touched: bool) -> None:
             A HostError when no service was touched.
     """
     try:
-        _, said = _exec(site, name, ["nginx", "-v"])
+        said = inside.read(site, name, ["nginx", "-v"], sign="nginx/")
     except APIError as error:
         said = f"it does not stay up: {error.explanation}"
     version = nginx_version(said.partition("nginx/")[2])
@@ -236,7 +239,7 @@ def switch(site: Site, app: str, alias: str, port: int) -> None:
 def _use(site: Site, name: str, sends_to: tuple[str, int], coming: tuple[str, int] | None = None) -> None:
     before = _get(site, name, "jarship/upstream.conf")
     _put(site, name, configuration(*sends_to, coming=coming))
-    code, said = _exec(site, name, ["nginx", "-t"])
+    code, said = inside.run(site, name, ["nginx", "-t"])
     if code:
         _put(site, name, {"jarship/upstream.conf": before})
         raise Failure(
@@ -249,7 +252,7 @@ def _use(site: Site, name: str, sends_to: tuple[str, int], coming: tuple[str, in
         )
     # Not by a signal from the engine: `docker kill`, of any signal, marks a container as stopped by hand, and
     # it would neither survive a crash nor come back after a reboot.
-    _exec(site, name, ["sh", "-c", RELOAD])
+    inside.run(site, name, ["sh", "-c", RELOAD])
 
 
 def _await_in_use(site: Site, name: str, alias: str) -> None:
@@ -276,8 +279,8 @@ def await_drained(site: Site, app: str, timeout: float) -> bool:
     deadline = Deadline(timeout)
     name = proxy_name(app)
     while True:
-        _, said = _exec(site, name, ["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null"])
-        if "shutting down" not in said:
+        said = inside.read(site, name, ["sh", "-c", WORKERS], sign=MASTER)
+        if MASTER in said and "shutting down" not in said:
             return True
         if deadline.left <= 0:
             return False
@@ -360,10 +363,3 @@ def _get(site: Site, name: str, path: str) -> str:
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         member = archive.extractfile(archive.getmembers()[0])
         return member.read().decode() if member else ""
-
-
-def _exec(site: Site, name: str, command: list[str]) -> tuple[int, str]:
-    created = site.api.exec_create(name, command)
-    output: bytes = site.api.exec_start(created["Id"])
-    code = site.api.exec_inspect(created["Id"])["ExitCode"]
-    return int(code), output.decode("utf-8", "replace")
