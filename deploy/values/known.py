@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Mapping
 from functools import cache
+from typing import get_args
 
-from deploy.values.keys import APP_ENV, PREFIX, SECRET, Key
+from deploy.values.keys import APP_ENV, PREFIX, SECRET, Group, Key
 from deploy.values.names import is_variable
 from deploy.values.settings import Settings
 
@@ -12,12 +13,14 @@ from deploy.values.settings import Settings
 @cache
 def known_keys() -> Mapping[str, Key]:
     """Every key by name, in the order of the documentation; APP_ENV_X and SECRET_X are not among them."""
-    return {
-        name.upper(): key
+    keys = (
+        (name.upper(), key)
         for name, field in Settings.model_fields.items()
         for key in field.metadata
         if isinstance(key, Key)
-    }
+    )
+    groups = get_args(Group)
+    return dict(sorted(keys, key=lambda item: groups.index(item[1].group)))
 
 
 def is_key(text: str) -> bool:

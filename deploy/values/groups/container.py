@@ -1,0 +1,86 @@
+"""How the application's container runs."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import SecretStr
+
+from deploy.values import addresses, names, sizes
+from deploy.values.addresses import Published
+from deploy.values.groups.base import Keys
+from deploy.values.keys import Key
+from deploy.values.mounts import Mount, parse_container_file, parse_mounts
+
+
+class ContainerKeys(Keys):
+    """How the application's container runs."""
+
+    app_port: Annotated[
+        Published,
+        Key(
+            group="Container",
+            doc="[ADDRESS:]PORT where each host serves the application.",
+            example="127.0.0.1:8080",
+            parse=addresses.parse_published,
+        ),
+    ] = Published(port=8080)
+    container_port: Annotated[
+        int,
+        Key(
+            group="Container",
+            doc="Port where the application listens inside its container.",
+            example="9000",
+            parse=addresses.parse_port,
+        ),
+    ] = 8080
+    memory: Annotated[
+        int | None,
+        Key(
+            group="Container",
+            doc="Memory limit of the container; left out, none.",
+            example="700m",
+            parse=sizes.parse_memory,
+        ),
+    ] = None
+    """Bytes."""
+    cpus: Annotated[
+        float | None,
+        Key(
+            group="Container",
+            doc="How many CPUs the container may use; left out, all.",
+            example="1.8",
+            parse=sizes.parse_cpus,
+        ),
+    ] = None
+    mounts: Annotated[
+        tuple[Mount, ...],
+        Key(
+            group="Container",
+            doc="Directories of the host in the container, as /on/the/host:/in/the/container[:ro], "
+            "comma separated.",
+            example="/srv/hello/logs:/logs",
+            parse=parse_mounts,
+        ),
+    ] = ()
+    log_file: Annotated[
+        str | None,
+        Key(
+            group="Container",
+            doc="File in the container where the application writes its log besides stdout.",
+            example="/logs/app.log",
+            parse=parse_container_file,
+        ),
+    ] = None
+    run_as: Annotated[
+        str | None,
+        Key(
+            group="Container",
+            doc="Numeric uid[:gid] that the application runs as; left out, the image's user.",
+            example="10001:10001",
+            parse=names.parse_run_as,
+        ),
+    ] = None
+    app_env: Mapping[str, str] = {}
+    """APP_ENV_X of the settings, by X."""
+    secrets: Mapping[str, SecretStr] = {}
+    """SECRET_X of the settings, by X."""

@@ -1,0 +1,48 @@
+"""What the image is made of."""
+
+from typing import Annotated
+
+from deploy.values import names
+from deploy.values.groups.base import Keys
+from deploy.values.keys import Key
+
+
+class ImageKeys(Keys):
+    """What the image is made of."""
+
+    image: Annotated[
+        str,
+        Key(
+            group="Image",
+            doc="Path of the image in the registry; left out, APP_NAME.",
+            example="team/app",
+            parse=names.parse_image_path,
+        ),
+    ] = ""
+    base_image: Annotated[
+        str,
+        Key(
+            group="Image",
+            doc="Image with the Java runtime that the application's image is built on.",
+            example="eclipse-temurin:25-jre",
+            parse=names.parse_image,
+        ),
+    ] = "eclipse-temurin:21-jre"
+    proxy_image: Annotated[
+        str,
+        Key(
+            group="Image",
+            doc="nginx 1.27.4 or newer, which serves APP_PORT on every host; copied to the registry by push.",
+            example="nginx:1.30",
+            parse=names.parse_image,
+        ),
+    ] = "nginx:1.30"
+    platform: Annotated[
+        str | None,
+        Key(
+            group="Image",
+            doc="Platform to build for; left out, the hosts are asked.",
+            example="linux/arm64",
+            parse=names.parse_platform,
+        ),
+    ] = None
