@@ -48,14 +48,17 @@ class Deadline:
 def await_healthy(site: Site, container: str, check: HealthCheck) -> None:
     """Wait until a started container is healthy.
 
+    That it once restarted, long before, is not held against a container that is well.
+
     Raises:
         Unhealthy: it exited or restarted (at once), or was not healthy in time (naming the last answer).
         Cancelled: the rollout stops.
     """
     deadline = Deadline(check.timeout)
     pause = FIRST_PAUSE
+    restarts = int(site.api.inspect_container(container)["RestartCount"])
     while True:
-        seen = inspect_running(site, container)
+        seen = inspect_running(site, container, restarts=restarts)
         last, healthy = probe(site, seen, check, timeout=min(PROBE_TIMEOUT, max(deadline.left, 0.5)))
         if healthy:
             return
@@ -78,6 +81,8 @@ def await_healthy(site: Site, container: str, check: HealthCheck) -> None:
 
 def monitor(site: Site, container: str, check: HealthCheck) -> None:
     """See a healthy container stay so; two failing answers in a row are a failure, a crash at once.
+
+    So is a crash since it was started: the engine may have restarted it before it is looked at here.
 
     Raises:
         Unhealthy: it did not.
@@ -114,17 +119,18 @@ def probe(site: Site, seen: Inspect, check: HealthCheck, *, timeout: float) -> t
     return str(answer), check.accepts(answer.status)
 
 
-def inspect_running(site: Site, container: str) -> Inspect:
-    """Inspect a container that must be running and never have restarted.
+def inspect_running(site: Site, container: str, *, restarts: int = 0) -> Inspect:
+    """Inspect a container that must be running and have restarted no more often than before.
 
     Raises:
         Unhealthy: it is not, or has; says the exit code and whether memory ran out.
     """
     seen: Inspect = site.api.inspect_container(container)
     state = seen["State"]
-    if state["Running"] and not state["Restarting"] and not seen["RestartCount"]:
+    restarted = seen["RestartCount"] > restarts
+    if state["Running"] and not state["Restarting"] and not restarted:
         return seen
-    what = "The application restarted." if seen["RestartCount"] else "The application exited."
+    what = "The application restarted." if restarted else "The application exited."
     raise Unhealthy(
         what,
         why=why_stopped(seen),

@@ -1,0 +1,63 @@
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.rollout import health
+from deploy.rollout.health import Unhealthy, await_healthy, monitor
+from deploy.rollout.site import Site
+from deploy.values.events import Stream
+from deploy.values.release import HealthCheck
+
+CHECK = HealthCheck(path="/", port=8080, below=500, timeout=5, monitor=0.01)
+
+
+class Engine:
+    """Tells of one container, whose restarts grow as told, and end there."""
+
+    def __init__(self, *restarts: int) -> None:
+        self._restarts = list(restarts)
+
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        count = self._restarts.pop(0) if len(self._restarts) > 1 else self._restarts[0]
+        return {
+            "State": {"Running": True, "Restarting": False, "ExitCode": 3, "OOMKilled": False},
+            "RestartCount": count,
+            "HostConfig": {"Memory": 0},
+        }
+
+    def logs(self, _: str, **__: int) -> bytes:
+        return b"its last words\n"
+
+
+@pytest.fixture(autouse=True)
+def _answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "probe", lambda *_, **__: ("HTTP 200", True))
+
+
+def site(engine: Engine) -> Site:
+    given: Any = SimpleNamespace(
+        api=engine,
+        host=SimpleNamespace(name="h1"),
+        stream=Stream(),
+        cancel=threading.Event(),
+        pause=lambda _: None,
+    )
+    here: Site = given
+    return here
+
+
+def test_a_container_that_restarted_long_ago_and_is_well_is_healthy() -> None:
+    await_healthy(site(Engine(3)), "c", CHECK)
+
+
+def test_one_that_restarts_while_it_is_waited_for_is_not() -> None:
+    with pytest.raises(Unhealthy, match="restarted") as raised:
+        await_healthy(site(Engine(3, 4)), "c", CHECK)
+    assert (raised.value.why, raised.value.details) == ("exit code 3", ("its last words",))
+
+
+def test_a_new_one_that_restarted_before_it_is_watched_is_not() -> None:
+    with pytest.raises(Unhealthy, match="restarted"):
+        monitor(site(Engine(1)), "c", CHECK)
