@@ -7,7 +7,7 @@ from deploy.hosts.channel import ChannelSocket
 from deploy.hosts.connection import Connection
 
 BODY_BYTES = 300
-"""How much of a body is read: enough to show in an error."""
+"""How much of a body is read unless more is asked for: enough to show in an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,9 @@ class _Through(http.client.HTTPConnection):
         self.sock = ChannelSocket(channel)
 
 
-def get(connection: Connection, address: str, port: int, path: str, *, timeout: float) -> Answer:
+def get(
+    connection: Connection, address: str, port: int, path: str, *, timeout: float, most: int = BODY_BYTES
+) -> Answer:
     """Ask once.
 
     Args:
@@ -46,6 +48,7 @@ def get(connection: Connection, address: str, port: int, path: str, *, timeout: 
         port: the port there.
         path: path and query.
         timeout: seconds for each of connecting and answering.
+        most: bytes of the body that are read.
 
     Raises:
         OSError: nothing listens, the connection broke, or no answer came in time.
@@ -55,7 +58,7 @@ def get(connection: Connection, address: str, port: int, path: str, *, timeout: 
     try:
         through.request("GET", path, headers={"User-Agent": "jarship", "Connection": "close"})
         response = through.getresponse()
-        body = response.read(BODY_BYTES)
+        body = response.read(most)
     except http.client.HTTPException as error:
         raise ConnectionError(f"no HTTP answer ({type(error).__name__})") from error
     finally:

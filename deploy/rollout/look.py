@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
-from deploy.rollout import proxy
+from deploy.rollout import nginx
 from deploy.rollout.containers import exists
 from deploy.rollout.found import Found, find, health_of, release_of
 from deploy.rollout.health import Inspect
@@ -36,7 +36,7 @@ def past_of(site: Site, *, app: str, profile: str) -> Past:
     facts = gather(site.connection, site.client, app_name=app)
     name = proxy_name(app)
     runs = any(item.name == name and item.state == "running" for item in facts.containers)
-    sends_to = proxy.alias_of(site.connection, proxy.inspect(site, name)) if runs else ""
+    sends_to = nginx.told(site.connection, nginx.inspect(site, name)) if runs else ""
     found = find(facts, app=app, profile=profile, sends_to=sends_to)
     images = {digest for image in site.api.images() for digest in image.get("RepoDigests") or ()}
     seen = {release: document for release, document in _inspected(site, found).items() if document}

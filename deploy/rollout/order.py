@@ -6,8 +6,8 @@ from typing import Any
 
 from deploy import credentials
 from deploy.registry import Registry, open_registry
+from deploy.rollout.nginx import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.plan import Wishes
-from deploy.rollout.proxy import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
 from deploy.rollout.survey import Manner, Rollout

@@ -12,10 +12,10 @@ from deploy.rollout.execute import execute
 from deploy.rollout.found import entry_of, release_of
 from deploy.rollout.look import look_back
 from deploy.rollout.mend import fleet_release, parts_of
+from deploy.rollout.nginx import read_made_from
 from deploy.rollout.past import Past, made_from_of, remembered
 from deploy.rollout.plan import Wishes
 from deploy.rollout.plan_repair import plan_repair
-from deploy.rollout.proxy import read_made_from
 from deploy.rollout.reach import Locking, reach
 from deploy.rollout.refusals import Wanted, refuse
 from deploy.rollout.release import image_facts, user_ids

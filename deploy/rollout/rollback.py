@@ -10,9 +10,9 @@ from deploy.hosts.lock import Owner
 from deploy.registry import Registry
 from deploy.rollout.execute import execute
 from deploy.rollout.look import look_back
+from deploy.rollout.nginx import made_from, read_made_from
 from deploy.rollout.past import Past, Remembered, made_from_of, remembered, target
 from deploy.rollout.plan import Wishes
-from deploy.rollout.proxy import made_from, read_made_from
 from deploy.rollout.reach import Locking, reach
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import (

@@ -4,7 +4,7 @@ from typing import Any
 
 from docker.errors import DockerException
 
-from deploy.rollout import proxy
+from deploy.rollout import nginx
 from deploy.rollout.containers import exists
 from deploy.rollout.site import Site
 from deploy.values import labels
@@ -17,7 +17,7 @@ def standing(site: Site, app: str) -> str:
     try:
         listed = site.api.containers(all=True, filters={"label": [f"{labels.APP}={app}"]})
         seen = exists(site, proxy_name(app))
-        sends_to = proxy.alias_of(site.connection, seen) if seen else ""
+        sends_to = nginx.told(site.connection, seen) if seen else ""
     except (Failure, DockerException, OSError) as error:
         return f"{site.host.name}: how it stands is not known ({error})"
     parts = [_container(item, sends_to) for item in sorted(listed, key=lambda item: str(item["Names"]))]

@@ -9,7 +9,7 @@ from docker.errors import NotFound
 from deploy.hosts.connection import Connection
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import connections, on_each
-from deploy.rollout import http, proxy
+from deploy.rollout import http, nginx
 from deploy.rollout.found import health_of
 from deploy.rollout.health import Inspect, container_address, why_stopped
 from deploy.rollout.usage import measure
@@ -88,7 +88,7 @@ def _inspect(api: Any, name: str) -> Inspect | None:
 
 def _sends_to(api: Any, connection: Connection, app: str) -> str:
     seen = _inspect(api, proxy_name(app))
-    return proxy.alias_of(connection, seen) if seen else ""
+    return nginx.told(connection, seen) if seen else ""
 
 
 def _state(seen: Inspect) -> str:

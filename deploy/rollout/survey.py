@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
-from deploy.rollout import proxy, steps
+from deploy.rollout import nginx, steps
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse
@@ -96,7 +96,7 @@ def look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
     facts = replace(facts, stock=take_stock(site.api))
     name = proxy_name(release.app)
     runs = any(item.name == name and item.state == "running" for item in facts.containers)
-    sends_to = proxy.alias_of(site.connection, proxy.inspect(site, name)) if runs else ""
+    sends_to = nginx.told(site.connection, nginx.inspect(site, name)) if runs else ""
     return facts, find(facts, app=release.app, profile=release.profile, sends_to=sends_to)
 
 

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from docker.errors import NotFound
 
-from deploy.rollout import health, proxy, pull, steps
+from deploy.rollout import health, nginx, proxy, pull, steps
 from deploy.rollout.found import Found, find
 from deploy.rollout.health import Unhealthy
 from deploy.rollout.site import Site
@@ -262,8 +262,8 @@ def _real_steps() -> Iterator[None]:
         patch.object(health, "monitor", healthy),
         patch.object(proxy, "introduce", lambda *_: None),
         patch.object(proxy, "switch", switch),
-        patch.object(proxy, "_put", put),
-        patch.object(proxy, "_refuse_old", lambda *_, **__: None),
+        patch.object(nginx, "put", put),
+        patch.object(nginx, "refuse_old", lambda *_, **__: None),
         patch.object(proxy, "await_drained", lambda *_: True),
         patch.object(proxy, "await_through", through),
     ):

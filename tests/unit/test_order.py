@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from deploy.rollout.nginx import nginx_version
 from deploy.rollout.order import order, refuse_old_nginx
-from deploy.rollout.proxy import nginx_version
 from deploy.rollout.release import ImageFacts, image_facts
 from deploy.values.build import Build, Jar, Source
 from deploy.values.errors import InputError
