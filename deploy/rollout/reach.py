@@ -34,7 +34,6 @@ def reach(
     stream: Stream,
     *,
     locking: Locking | None = None,
-    registry_auth: Mapping[str, str] | None = None,
     skip: Callable[[Unreachable], None] | None = None,
 ) -> Iterator[Mapping[str, Site]]:
     """Reach every host at the same time; all is given back at the end.
@@ -43,7 +42,6 @@ def reach(
         inventory: the hosts.
         stream: hears of it.
         locking: None where nothing will be changed.
-        registry_auth: for pulls, as the Docker SDK's `auth_config`.
         skip: told of each host that does not answer, which is then left out; None does not leave any out.
 
     Raises:
@@ -68,7 +66,6 @@ def reach(
                 client=stack.enter_context(closing(through(connection))),
                 lock=locks.get(connection.host.name),
                 stream=stream,
-                registry_auth=registry_auth,
             )
 
         sites = on_each(list(reached.values()), site)

@@ -1,14 +1,12 @@
 """Bringing a fleet that a killed run left half done, or hosts that were left out, to one release."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from deploy import credentials
 from deploy.hosts.fleet import on_each
-from deploy.hosts.lock import Owner
-from deploy.rollout.execute import execute
+from deploy.rollout.changing import Intent, changing
 from deploy.rollout.found import entry_of, release_of
 from deploy.rollout.look import look_back
 from deploy.rollout.mend import fleet_release, parts_of
@@ -16,16 +14,14 @@ from deploy.rollout.nginx import read_made_from
 from deploy.rollout.past import Past, made_from_of, remembered
 from deploy.rollout.plan import Wishes
 from deploy.rollout.plan_repair import plan_repair
-from deploy.rollout.reach import Locking, reach
 from deploy.rollout.refusals import Wanted, refuse
 from deploy.rollout.release import image_facts, user_ids
 from deploy.rollout.site import Bench, Site
 from deploy.rollout.strategy import choose
 from deploy.rollout.survey import Manner, Rollout, look
-from deploy.rollout.transaction import left_out, result_of
 from deploy.values import labels
 from deploy.values.addresses import Published
-from deploy.values.errors import HostError, Unreachable
+from deploy.values.errors import HostError
 from deploy.values.events import Stream
 from deploy.values.facts import ContainerFacts
 from deploy.values.plan import Plan
@@ -55,27 +51,25 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
         HostError: a host is unreachable, or no release has ever finished; nothing was changed.
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
-    begun = time.monotonic()
     settings = wish.settings
-    who, _, where = wish.by.partition("@")
-    owner = Owner(who=who, where=where, release="a repair", since=wish.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    skipped: list[Unreachable] = []
-    reached = reach(
-        settings.inventory(),
-        stream,
-        locking=Locking(app=settings.app_name, owner=owner, wait=wish.manner.wait),
-        skip=skipped.append if wish.manner.skip_unreachable else None,
-    )
-    with reached as sites:
-        names = left_out(skipped, stream)
+    with changing(_intent(wish), stream) as fleet:
         with stream.step("look", "at what each host is on"):
-            fleet = look_back(sites, app=settings.app_name, profile=settings.profile)
-        plan = _plan(wish, fleet, sites, stream)
+            pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
+        plan = _plan(wish, pasts, fleet.sites, stream)
         wish.learn(plan.release.spec.secret_values())
-        auth = credentials.for_pulls(settings) if _lacking(fleet, plan.release.id) else None
-        ready = {host: replace(site, registry_auth=auth) for host, site in sites.items()}
-        journal = execute(plan, ready, bench, pause=wish.manner.pause)
-    return result_of(plan, settings.inventory(), journal, names, time.monotonic() - begun)
+        auth = credentials.for_pulls(settings) if _lacking(pasts, plan.release.id) else None
+        return fleet.carry_out(plan, bench, registry_auth=auth)
+
+
+def _intent(wish: Mending) -> Intent:
+    return Intent(
+        app=wish.settings.app_name,
+        inventory=wish.settings.inventory(),
+        manner=wish.manner,
+        by=wish.by,
+        since=wish.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        brings="a repair",
+    )
 
 
 def _plan(wish: Mending, fleet: Mapping[str, Past], sites: Mapping[str, Site], stream: Stream) -> Plan:

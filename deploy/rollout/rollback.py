@@ -1,19 +1,16 @@
 """Going back to an earlier release: a rollout of what its kept container tells, by the same steps."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploy import credentials
-from deploy.hosts.lock import Owner
 from deploy.registry import Registry
-from deploy.rollout.execute import execute
+from deploy.rollout.changing import Intent, changing, leaving_out
 from deploy.rollout.look import look_back
 from deploy.rollout.nginx import made_from, read_made_from
 from deploy.rollout.past import Past, Remembered, made_from_of, remembered, target
 from deploy.rollout.plan import Wishes
-from deploy.rollout.reach import Locking, reach
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import (
     ImageFacts,
@@ -26,10 +23,9 @@ from deploy.rollout.release import (
 )
 from deploy.rollout.site import Bench, Site
 from deploy.rollout.survey import Manner, Rollout, survey
-from deploy.rollout.transaction import leaving_out, left_out, result_of
 from deploy.setup import trust
 from deploy.values import labels
-from deploy.values.errors import Failure, HostError, Unreachable
+from deploy.values.errors import Failure, HostError
 from deploy.values.events import Stream
 from deploy.values.history import Entry
 from deploy.values.images import Content
@@ -83,34 +79,26 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
         BuildError: the registry was needed, and failed; nothing was changed.
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
-    begun = time.monotonic()
     settings = wish.settings
-    inventory = settings.inventory()
-    who, _, where = wish.deployed_by.partition("@")
-    owner = Owner(
-        who=who,
-        where=where,
-        release=f"an earlier release, {wish.to or 'the one before'}",
-        since=_stamp(wish.now),
-    )
-    skipped: list[Unreachable] = []
-    reached = reach(
-        inventory,
-        stream,
-        locking=Locking(app=settings.app_name, owner=owner, wait=wish.manner.wait),
-        skip=skipped.append if wish.manner.skip_unreachable else None,
-    )
-    with reached as sites:
-        names = left_out(skipped, stream)
+    with changing(_intent(wish), stream) as fleet:
         with stream.step("look", "what the hosts can go back to"):
-            fleet = look_back(sites, app=settings.app_name, profile=settings.profile)
-        chosen = _choose(wish, fleet, stream)
-        rollout = leaving_out(_rollout(wish, chosen, fleet, sites), names)
+            pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
+        chosen = _choose(wish, pasts, stream)
+        rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())
-        ready = {host: replace(site, registry_auth=rollout.registry_auth) for host, site in sites.items()}
-        plan = survey(rollout, ready, stream).plan
-        journal = execute(plan, ready, bench, pause=wish.manner.pause)
-    return result_of(plan, inventory, journal, names, time.monotonic() - begun)
+        plan = survey(rollout, fleet.sites, stream).plan
+        return fleet.carry_out(plan, bench, registry_auth=rollout.registry_auth)
+
+
+def _intent(wish: GoingBack) -> Intent:
+    return Intent(
+        app=wish.settings.app_name,
+        inventory=wish.settings.inventory(),
+        manner=wish.manner,
+        by=wish.deployed_by,
+        since=_stamp(wish.now),
+        brings=f"an earlier release, {wish.to or 'the one before'}",
+    )
 
 
 def _choose(wish: GoingBack, fleet: Mapping[str, Past], stream: Stream) -> _Chosen:

@@ -1,0 +1,134 @@
+"""A fleet while it is changed: reached and locked, a plan carried out on it, and what that came to.
+
+Deploy, rollback and repair differ only in how they come to their plan.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from deploy.hosts.lock import Owner
+from deploy.rollout.execute import execute
+from deploy.rollout.journal import Journal
+from deploy.rollout.reach import Locking, reach
+from deploy.rollout.site import Bench, Site
+from deploy.rollout.survey import Manner, Rollout
+from deploy.values.errors import Unreachable
+from deploy.values.events import Stream
+from deploy.values.inventory import Inventory
+from deploy.values.plan import Plan
+from deploy.values.result import HostResult, Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """Who wants to change which hosts, for what, and in which manner."""
+
+    app: str
+    inventory: Inventory
+    manner: Manner
+    by: str
+    """`user@machine`."""
+    since: str
+    """ISO 8601, UTC."""
+    brings: str
+    """What those are told who come too late: a release, or what else is brought."""
+
+    @property
+    def owner(self) -> Owner:
+        """In whose name the locks are held."""
+        who, _, where = self.by.partition("@")
+        return Owner(who=who, where=where, release=self.brings, since=self.since)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The hosts that are held."""
+
+    sites: Mapping[str, Site]
+    """By name."""
+    left_out: tuple[str, ...]
+    """The names of hosts that did not answer."""
+    inventory: Inventory
+    manner: Manner
+    begun: float
+    """By the monotonic clock."""
+
+    def carry_out(
+        self, plan: Plan, bench: Bench, *, registry_auth: Mapping[str, str] | None = None
+    ) -> Result:
+        """Do a plan, or put every touched host back.
+
+        Args:
+            plan: what to do.
+            bench: where the evidence of a failure goes.
+            registry_auth: for pulls, as the Docker SDK's `auth_config`.
+
+        Raises:
+            HostError, RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
+        """
+        ready = {host: replace(site, registry_auth=registry_auth) for host, site in self.sites.items()}
+        journal = execute(plan, ready, bench, pause=self.manner.pause)
+        return result_of(plan, self.inventory, journal, self.left_out, time.monotonic() - self.begun)
+
+
+@contextmanager
+def changing(intent: Intent, stream: Stream) -> Iterator[Fleet]:
+    """Reach and lock every host; all is given back at the end.
+
+    Raises:
+        LockedError: somebody else is changing this application there.
+        HostError: a host is unreachable or refuses.
+    """
+    begun = time.monotonic()
+    manner = intent.manner
+    skipped: list[Unreachable] = []
+    reached = reach(
+        intent.inventory,
+        stream,
+        locking=Locking(app=intent.app, owner=intent.owner, wait=manner.wait),
+        skip=skipped.append if manner.skip_unreachable else None,
+    )
+    with reached as sites:
+        for missing in skipped:
+            stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
+        yield Fleet(
+            sites=sites,
+            left_out=tuple(missing.host for missing in skipped),
+            inventory=intent.inventory,
+            manner=manner,
+            begun=begun,
+        )
+
+
+def leaving_out(rollout: Rollout, names: tuple[str, ...]) -> Rollout:
+    """The same, its containers telling which hosts it went without: `repair` brings those up to it."""
+    places = tuple(host.place for host in rollout.inventory.hosts if host.name in names)
+    release = replace(rollout.wanted.release, skipped=places)
+    return replace(rollout, wanted=replace(rollout.wanted, release=release))
+
+
+def result_of(
+    plan: Plan, inventory: Inventory, journal: Journal, skipped: tuple[str, ...], seconds: float
+) -> Result:
+    """What a plan that was carried out came to."""
+    planned = {host.host: host for host in plan.hosts}
+    return Result(
+        release=plan.release,
+        changed=plan.changes,
+        skipped=skipped,
+        seconds=seconds,
+        hosts=tuple(
+            HostResult(
+                host=host.name,
+                was=before.tag if (before := planned[host.name].was) else "",
+                now=plan.release.tag,
+                strategy=planned[host.name].strategy,
+                seconds=dict(journal.seconds[host.name]),
+                url=host.url,
+            )
+            for host in inventory.hosts
+            if host.name in planned
+        ),
+    )
