@@ -36,6 +36,11 @@ class Found:
         return tuple({item.id: item for item in every if item and item.role == "app"}.values())
 
     @property
+    def releases(self) -> frozenset[str]:
+        """The ids of the releases that have a container here."""
+        return frozenset(release_of(item) for item in self.ours)
+
+    @property
     def committed(self) -> ContainerFacts | None:
         """The release that finished here last: the plain name's; between two renames, the last one kept.
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 from deploy.rollout import steps
 from deploy.rollout.evidence import keep_evidence
 from deploy.rollout.journal import Attempt, Begun
+from deploy.rollout.regain import regain, stand_up
 from deploy.rollout.standing import standing
 from deploy.values.errors import (
     Failure,
@@ -19,6 +20,7 @@ from deploy.values.errors import (
     RolledBack,
 )
 from deploy.values.plan import Stage
+from deploy.values.steps import StopOld
 
 PREPARING = ("start", "pull", "prepare")
 """The stages in which no service is touched."""
@@ -59,16 +61,43 @@ class Outcome:
 
 def _put_back(attempt: Attempt, error: Exception, back: set[str]) -> Outcome:
     attempt.warn("Going back: every touched host returns to what it ran before.", step="undo")
-    kept = _keep_evidence(attempt, error)
     for site in attempt.sites.values():
         site.cancel.clear()
-    broken: dict[str, Exception] = {}
+    broken = _on_each(_changed(attempt), partial(_regain, attempt))
+    lost = frozenset(broken)
+    kept = _keep_evidence(attempt, error)
     for batch in reversed(attempt.journal.batches):
-        broken |= _on_each(batch, partial(_undo, attempt, batch, frozenset(broken)))
-    touched = [host for host in attempt.journal.touched if host not in broken]
-    broken |= _on_each(touched, partial(_check, attempt, back))
+        hosts = [host for host in batch if host not in lost]
+        broken |= _on_each(hosts, partial(_undo, attempt, batch, frozenset(broken)))
+    changed = [host for host in _changed(attempt) if host not in broken]
+    broken |= _on_each(changed, partial(_check, attempt, back))
     left = [standing(attempt.sites[host], attempt.plan.release.app) for host in broken]
     return Outcome(broken=broken, left=left, kept=kept)
+
+
+def _changed(attempt: Attempt) -> list[str]:
+    """The hosts that may have to be put back."""
+    journal = attempt.journal
+    lasting = {
+        host
+        for host in journal.touched
+        if not all(isinstance(step, steps.HARMLESS) for step in journal.begun(host))
+    }
+    return [host for host in journal.touched if host in lasting]
+
+
+def _regain(attempt: Attempt, host: str) -> None:
+    """See that a host can be put back; one that was lost gets what served there started again."""
+    site, release = attempt.sites[host], attempt.plan.release
+    plan = next(planned for planned in attempt.plan.hosts if planned.host == host)
+    if not regain(site, release, plan):
+        return
+    old_too = not any(isinstance(step, StopOld) for step in attempt.journal.begun(host))
+    try:
+        stand_up(site, release.app, plan, old_too=old_too)
+    except (Failure, *steps.EXPECTED) as error:
+        # What counts is how it stands at the end, and that is looked at.
+        site.stream.warning(f"It is back, but: {steps.explain(error)}", step="undo", host=host)
 
 
 def leave(attempt: Attempt, error: Exception) -> NoReturn:
@@ -121,7 +150,7 @@ def _await(work: "Future[Outcome]", attempt: Attempt, back: Collection[str], err
             if signals > 1:
                 for site in attempt.sites.values():
                     site.cancel.set()
-                left = [host for host in attempt.journal.touched if host not in back]
+                left = [host for host in _changed(attempt) if host not in back]
                 raise Interrupted(
                     again.signal_number,
                     f"Interrupted a second time while going back; not back yet: {', '.join(left)}.",
@@ -136,6 +165,7 @@ def _undo(attempt: Attempt, batch: Begun, broken: Collection[str], host: str) ->
     But what a person may still need is not removed from a host that could not be brought back.
     """
     site = attempt.sites[host]
+    changed = host in _changed(attempt)
     first: Exception | None = None
     for step in reversed(batch[host]):
         if (first or host in broken) and isinstance(step, steps.STAY):
@@ -146,7 +176,7 @@ def _undo(attempt: Attempt, batch: Begun, broken: Collection[str], host: str) ->
         except (Failure, *steps.EXPECTED) as error:
             site.stream.warning(f"Undoing {step.name}: {steps.explain(error)}", step="undo", host=host)
             first = first or error
-    if first:
+    if first and changed:
         raise first
 
 

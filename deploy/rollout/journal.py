@@ -39,6 +39,10 @@ class Journal:
         finally:
             self.seconds[host][step.phase] += time.monotonic() - begun
 
+    def begun(self, host: str) -> list[Step]:
+        """The steps that were begun on a host, in that order."""
+        return [step for batch in self.batches for step in batch.get(host, ())]
+
     @property
     def touched(self) -> list[str]:
         """The hosts on which anything was begun, in that order."""

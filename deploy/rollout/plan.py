@@ -55,7 +55,13 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
     created, and nothing is committed before every host is healthy.
     """
     hosts = tuple(
-        HostPlan(host=host, was=_was(here, release), strategy=ways[host].strategy, why=ways[host].why)
+        HostPlan(
+            host=host,
+            was=_was(here, release),
+            strategy=ways[host].strategy,
+            why=ways[host].why,
+            there=here.releases,
+        )
         for host, here in found.items()
     )
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):

@@ -70,6 +70,7 @@ def plan_repair(
             was=as_serving(here.serving, release.health) if here.serving else None,
             strategy=ways[name].strategy,
             why=ways[name].why,
+            there=here.releases,
         )
         for name, here in fleet.items()
     )

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
-from deploy.hosts.connection import Connection
+from deploy.hosts.connection import Connection, connect
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import connections, on_each
-from deploy.hosts.lock import FleetLock, Lock, Owner, hold_all
+from deploy.hosts.lock import FleetLock, Lock, Owner, hold, hold_all
+from deploy.rollout.session import Session
 from deploy.rollout.site import Site
 from deploy.values.errors import HostError, LockedError, Unreachable
 from deploy.values.events import Stream
@@ -59,18 +61,33 @@ def reach(
                 held = _hold(list(reached.values()), locking, stream)
                 locks = stack.enter_context(held).locks
 
-        def site(connection: Connection) -> Site:
-            return Site(
-                host=connection.host,
+        def session(connection: Connection) -> Session:
+            return Session(
                 connection=connection,
                 client=stack.enter_context(closing(through(connection))),
                 lock=locks.get(connection.host.name),
+                owner=locking.owner if locking else None,
+                connect=partial(connect, connection.host, inventory.access),
+                take=partial(_take, locking),
+                stack=stack,
+            )
+
+        def site(connection: Connection) -> Site:
+            return Site(
+                host=connection.host,
+                session=session(connection),
                 stream=stream,
             )
 
         sites = on_each(list(reached.values()), site)
         cancel = sites[0].cancel
         yield {each.host.name: replace(each, cancel=cancel) for each in sites}
+
+
+def _take(locking: Locking | None, connection: Connection) -> Lock:
+    if locking is None:
+        raise AssertionError(f"{connection.host.name} was reached for reading only")
+    return hold(connection, locking.app, locking.owner)
 
 
 def _hold(reached: Sequence[Connection], locking: Locking, stream: Stream) -> FleetLock:

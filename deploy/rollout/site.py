@@ -9,7 +9,7 @@ from typing import Any
 from docker import DockerClient
 
 from deploy.hosts.connection import Connection
-from deploy.hosts.lock import Lock
+from deploy.rollout.session import Session
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
 from deploy.values.inventory import Host
@@ -27,14 +27,21 @@ class Site:
     """
 
     host: Host
-    connection: Connection
-    client: DockerClient
-    lock: Lock | None
-    """None where nothing will be changed."""
+    session: Session
     stream: Stream
     registry_auth: Mapping[str, str] | None = field(default=None, repr=False)
     """Travels with each pull, as the Docker SDK's `auth_config`; rests nowhere."""
     cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def connection(self) -> Connection:
+        """The SSH connection."""
+        return self.session.connection
+
+    @property
+    def client(self) -> DockerClient:
+        """The Docker client of its engine."""
+        return self.session.client
 
     @property
     def api(self) -> Any:
@@ -47,9 +54,9 @@ class Site:
         Raises:
             LockLost: it is not known to be.
         """
-        if self.lock is None:
+        if self.session.lock is None:
             raise AssertionError(f"{self.host.name} was reached for reading only")
-        self.lock.check()
+        self.session.lock.check()
 
     def pause(self, seconds: float) -> None:
         """Wait, or stop waiting at once when the rollout is cancelled.

@@ -272,5 +272,8 @@ UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Commit: _uncommit,
 }
 
+HARMLESS = (Pull,)
+"""Steps that leave nothing that serves or is in the way: where no others were begun, all is as before."""
+
 STAY = (Create, Pull)
 """Steps whose undo only removes: not done where going back has failed, for a person to see and to use."""

@@ -19,6 +19,8 @@ class HostPlan:
     strategy: Strategy
     why: str
     """Why this strategy."""
+    there: frozenset[str] = frozenset()
+    """The releases that it has containers of."""
 
 
 @dataclass(frozen=True, kw_only=True)

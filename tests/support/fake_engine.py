@@ -148,9 +148,7 @@ class Fleet:
         self.sites = {
             name: _FakeSite(
                 host=Host(name=name, address=name),
-                connection=nothing,
-                client=nothing,
-                lock=nothing,
+                session=nothing,
                 stream=Stream(),
                 engine=engine,
             )

@@ -1,6 +1,7 @@
 """A release, facts and containers for the tests of what is decided without a host."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from deploy.rollout.found import entry_of, history_of
@@ -121,3 +122,8 @@ def wishes(**changes: Any) -> Wishes:
         ),
         **changes,
     )
+
+
+def a_session(**given: Any) -> Any:
+    """What leads to a host that is always there, with these parts."""
+    return SimpleNamespace(**{"connection": None, "owner": None, "is_held": lambda: True, **given})

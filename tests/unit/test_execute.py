@@ -20,7 +20,7 @@ from deploy.values.events import Event, Stream
 from deploy.values.inventory import Host
 from deploy.values.plan import HostPlan, Plan, Stage, Work
 from deploy.values.steps import Step
-from tests.support.fleet import a_release
+from tests.support.fleet import a_release, a_session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,9 @@ class Lock:
 
 class Silent:
     """An engine that does not answer."""
+
+    def ping(self) -> bool:
+        return True
 
     def containers(self, **_: object) -> None:
         raise DockerException("no engine here")
@@ -68,15 +71,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def sites(*hosts: str, listener: Callable[[Event], None] | None = None) -> dict[str, Site]:
     stream = Stream(*([listener] if listener else []))
     cancel = threading.Event()
-    nothing: Any = None
-    lock: Any = Lock()
     client: Any = SimpleNamespace(api=Silent())
     return {
         name: Site(
             host=Host(name=name, address=name),
-            connection=nothing,
-            client=client,
-            lock=lock,
+            session=a_session(client=client, lock=Lock()),
             stream=stream,
             cancel=cancel,
         )
@@ -282,7 +281,63 @@ def test_a_lost_lock_stops_the_rollout_before_its_next_change(done: list[str]) -
 
     here = sites("h1")
     lost: Any = Lost()
-    object.__setattr__(here["h1"], "lock", lost)
+    here["h1"].session.lock = lost
     with pytest.raises(RolledBack):
         execute(plan(stage("first", {"h1": [Noted(label="1"), Noted(label="2")]})), here, BENCH)
     assert "h1 do 2" not in done
+
+
+class Away:
+    """What leads to a host that does not come back."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+
+    def __call__(self, site: Site, *_: object) -> bool:
+        self._done.append(f"{site.host.name} waited for")
+        raise HostError("The host did not come back within 120 s.", host=site.host.name)
+
+
+@pytest.mark.fault(41)
+def test_a_host_that_does_not_come_back_is_left_and_the_others_go_back(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(done)
+    monkeypatch.setattr(go_back, "regain", lambda site, *_: site.host.name == "h2" and away(site))
+    bad = Noted(label="bad", act=fails(HostError("The SSH connection broke.", host="h2")))
+    todo = plan(stage("first", {"h1": [Noted(label="1")], "h2": [bad]}), hosts=("h1", "h2"))
+    with pytest.raises(LeftBroken) as raised:
+        execute(todo, sites("h1", "h2"), BENCH)
+    assert any("h2: The host did not come back" in line for line in raised.value.details)
+    assert "h1 undo 1" in done
+    assert "h2 undo bad" not in done
+
+
+@pytest.mark.fault(10)
+def test_a_host_where_nothing_but_a_pull_was_begun_is_not_waited_for(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "HARMLESS", (Noted,))
+    monkeypatch.setattr(go_back, "regain", Away(done))
+    cut = HostError("The SSH connection broke.", host="h1")
+    bad = Noted(label="bad", act=fails(cut), act_back=fails(cut))
+    with pytest.raises(HostError, match="broke") as raised:
+        execute(plan(stage("pull", {"h1": [bad]})), sites("h1"), BENCH)
+    assert raised.value.exit_code == 5
+    assert done == ["h1 do bad", "h1 undo bad"]
+
+
+@pytest.mark.fault(41)
+@pytest.mark.parametrize(("stopped", "old_too"), [(False, True), (True, False)])
+def test_on_a_host_that_was_lost_what_served_is_started_before_anything_is_undone(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, stopped: bool, old_too: bool
+) -> None:
+    monkeypatch.setattr(go_back, "regain", lambda *_: True)
+    monkeypatch.setattr(
+        go_back, "stand_up", lambda *_, old_too: done.append(f"stand up, the old one too: {old_too}")
+    )
+    monkeypatch.setattr(go_back, "StopOld", Noted if stopped else Silent)
+    bad = Noted(label="bad", act=fails(HostError("The SSH connection broke.", host="h1")))
+    with pytest.raises(RolledBack):
+        execute(plan(stage("first", {"h1": [bad]})), sites("h1"), BENCH)
+    assert done == ["h1 do bad", f"stand up, the old one too: {old_too}", "h1 undo bad"]
