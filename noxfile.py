@@ -18,6 +18,8 @@ nox.options.sessions = ["lint", "types", "unit"]
 ROOT = Path(__file__).parent
 NOT_OURS = {".git", ".nox", ".venv", ".jarship", "build", "target", "node_modules", "__pycache__"}
 CERTIFICATES = Path("/etc/ssl/certs")
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
+"""Two processes, each with what its tests share: a sandbox, a registry, a built application."""
 WRAPPERS = {"mvnw", "gradlew"}
 """Scripts that other projects made and that lie here unchanged."""
 
@@ -43,19 +45,19 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The tests that need neither network nor Docker; both are refused to them."""
-    _pytest(session, "tests/unit", "--timeout=60")
+    _pytest(session, "tests/unit", "--timeout=60", *SIDE_BY_SIDE)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Each part against the real thing: an engine, a registry, a host. Brings its own."""
-    _pytest(session, "tests/integration")
+    _pytest(session, "tests/integration", *SIDE_BY_SIDE)
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
     """The whole road, from source to an application that answers on two hosts of a sandbox."""
-    _pytest(session, "tests/e2e", "--timeout=900")
+    _pytest(session, "tests/e2e", "--timeout=900", *SIDE_BY_SIDE)
 
 
 @nox.session

@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from tests.support.docker import available
+from tests.support.images import OURS, remove_images
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile(
@@ -28,4 +29,5 @@ def engine() -> Iterator[docker.DockerClient]:
     """This machine's Docker Engine; not for unit tests, which are kept from it."""
     client = available()
     yield client
+    remove_images(client, f"{OURS}/")
     client.close()

@@ -22,7 +22,7 @@ from deploy.values.events import Stream
 from deploy.values.images import Download, Stock, to_pull
 from deploy.values.inventory import Host
 from deploy.values.planned import Planned
-from tests.support.images import remove_images
+from tests.support.images import OURS, remove_images
 from tests.support.rollouts import SECRET, Releases, invoke
 from tests.support.tars import tar_of
 
@@ -225,7 +225,7 @@ def estimate(releases: Releases, host: Host, image: str) -> Download:
 def old_nginx(releases: Releases) -> Iterator[str]:
     """A repository with proxies that are too old: `told` says so, `silent` does not."""
     client, settings = releases.engine, releases.settings()
-    name = "jarship-test/old-nginx"
+    name = f"{OURS}/old-nginx"
     container = client.containers.create(settings.proxy_image, ["true"])
     try:
         container.commit(name, "told", changes="ENV NGINX_VERSION=1.26.3")

@@ -15,10 +15,11 @@ from deploy.values import labels
 from deploy.values.errors import HostError
 from deploy.values.events import Event, Stream
 from deploy.values.inventory import Access, Host
+from tests.support.images import OURS
 from tests.support.sandbox import ROOT, RunningSandbox, bare_settings
 from tests.support.tiny import build_tiny
 
-PROGRAM = "jarship-test/sandbox"
+PROGRAM = f"{OURS}/sandbox"
 
 
 ONE = bare_settings(sandbox_hosts=1)

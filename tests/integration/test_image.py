@@ -17,22 +17,22 @@ from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Event, Stream
 from tests.support.boot_jars import write_boot_jar
 from tests.support.builds import COMMIT, COMMITTED_AT, build_of_jar, some_source
-from tests.support.images import load_image, remove_images
+from tests.support.images import OURS, load_image, remove_images
 from tests.support.leaks import canary
 from tests.support.registry import RunningRegistry
 from tests.support.settings import make_settings
 from tests.support.tars import tar_of
 
 ROOT = Path(__file__).parents[2]
-BASE = "jarship-test/base:1"
-SETTINGS = make_settings(app_name="demo", image="it/image", base_image=BASE)
+BASE = f"{OURS}/base:1"
+SETTINGS = make_settings(app_name="demo", image=f"{OURS}/image", base_image=BASE)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _images(engine: docker.DockerClient) -> Iterator[None]:
     load_image(engine, BASE, tar_of({"base": b"base"}))
     yield
-    remove_images(engine, "jarship-test/base", "jarship-build/it/")
+    remove_images(engine, f"{OURS}/base", f"jarship-build/{OURS}/")
 
 
 @pytest.fixture
@@ -190,12 +190,12 @@ def test_only_the_newest_images_stay(
         build_of_jar(write_boot_jar(tmp_path / f"{page}.jar", page=page), source=some_source(subject=page))
         for page in ("older", "newer")
     ]
-    older, newer = [build(engine, jar, image="it/kept", nocache=True) for jar in given]
-    (left,) = engine.images.list("jarship-build/it/kept")
+    older, newer = [build(engine, jar, image=f"{OURS}/kept", nocache=True) for jar in given]
+    (left,) = engine.images.list(f"jarship-build/{OURS}/kept")
     assert older.image is not None
     assert newer.image is not None
     assert left.id == newer.image.id
-    again = build(engine, older, image="it/kept").image
+    again = build(engine, older, image=f"{OURS}/kept").image
     assert again is not None
     assert again.diff_ids == older.image.diff_ids
 
@@ -248,7 +248,7 @@ def test_nothing_but_the_jar_gets_into_the_image(
 def test_an_image_for_another_architecture_is_built_without_emulation(
     engine: docker.DockerClient, jar: Path
 ) -> None:
-    base = load_image(engine, "jarship-test/base:arm64", tar_of({"base": b"arm"}), platform="linux/arm64")
+    base = load_image(engine, f"{OURS}/base:arm64", tar_of({"base": b"arm"}), platform="linux/arm64")
     built = build(engine, build_of_jar(jar), base_image=base, platform="linux/arm64")
     assert built.image is not None
     assert built.image.platform == "linux/arm64"

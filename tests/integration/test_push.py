@@ -20,14 +20,14 @@ from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Event, Stream
 from deploy.values.settings import Settings
 from tests.support.builds import build_of_image
-from tests.support.images import load_image, remove_images
+from tests.support.images import OURS, load_image, remove_images
 from tests.support.leaks import canary
 from tests.support.registry import RunningRegistry, StartRegistry
 from tests.support.settings import make_settings
 from tests.support.tars import tar_of
 from tests.support.tiny import build_tiny
 
-PROXY = "jarship-test/proxy:1"
+PROXY = f"{OURS}/proxy:1"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +37,7 @@ def _images(engine: docker.DockerClient) -> Iterator[None]:
     for version in ("1", "2"):
         build_tiny(engine, version=version, app="push")
     yield
-    remove_images(engine, "jarship-test/proxy:", "jarship-test/push:")
+    remove_images(engine, f"{OURS}/proxy:", f"{OURS}/push:")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def settings_for(address: str, repository: str, **given: Any) -> Settings:
 
 
 def a_build(engine: docker.DockerClient, version: str, tag: str = "1.0", *, given: bool = False) -> Build:
-    return build_of_image(engine, f"jarship-test/push:{version}", tag=tag, tag_given=given)
+    return build_of_image(engine, f"{OURS}/push:{version}", tag=tag, tag_given=given)
 
 
 def reader(address: str) -> Registry:
@@ -94,10 +94,10 @@ def test_what_is_there_is_not_pushed_again(
 def test_it_tells_layers_reused_and_bytes_as_they_were_sent(
     engine: docker.DockerClient, registry: RunningRegistry, repository: str
 ) -> None:
-    load_image(engine, "jarship-test/push:big", tar_of({"zeros": bytes(3_000_000), "name": os.urandom(9)}))
+    load_image(engine, f"{OURS}/push:big", tar_of({"zeros": bytes(3_000_000), "name": os.urandom(9)}))
     events: list[Event] = []
     settings = settings_for(registry.address, repository)
-    push(build_of_image(engine, "jarship-test/push:big", tag="1"), settings, engine, Stream(events.append))
+    push(build_of_image(engine, f"{OURS}/push:big", tag="1"), settings, engine, Stream(events.append))
     (told, *_) = [event.data for event in events if "bytes" in event.data]
     assert (told["reused"], told["sent"]) == (0, 1)
     assert 0 < int(str(told["bytes"])) < 100_000  # compressed
@@ -162,7 +162,7 @@ def test_credentials_that_expire_during_the_push_are_told_from_its_stream(
     engine: docker.DockerClient, registries: StartRegistry
 ) -> None:
     running = registries(users={"ci": "right"})
-    engine.images.get("jarship-test/push:1").tag(f"{running.address}/app", "1")
+    engine.images.get(f"{OURS}/push:1").tag(f"{running.address}/app", "1")
     with pytest.raises(transfer.TransferError, match="refuses the credentials") as refused:
         transfer.push(engine, f"{running.address}/app", "1", auth=None, check=lambda: None, stream=Stream())
     assert "no basic auth credentials" in refused.value.why
@@ -189,7 +189,7 @@ def test_a_registry_without_tls_is_told_with_the_line_that_mends_it(
     # Its address among the containers is not loopback, so the engine insists on TLS.
     (network, *_) = running.container.attrs["NetworkSettings"]["Networks"].values()
     name = f"{network['IPAddress']}:5000/app"
-    engine.images.get("jarship-test/push:1").tag(name, "1")
+    engine.images.get(f"{OURS}/push:1").tag(name, "1")
     try:
         with pytest.raises(transfer.TransferError, match="speaks plain HTTP") as refused:
             transfer.push(engine, name, "1", auth=None, check=lambda: None, stream=Stream())
@@ -241,8 +241,8 @@ def test_a_missing_blob_is_found_and_mended(engine: docker.DockerClient, registr
 
 def big_image(engine: docker.DockerClient) -> Build:
     """One that takes a while to push: its content does not compress."""
-    load_image(engine, "jarship-test/push:slow", tar_of({"noise": os.urandom(60_000_000)}))
-    return build_of_image(engine, "jarship-test/push:slow", tag="slow")
+    load_image(engine, f"{OURS}/push:slow", tar_of({"noise": os.urandom(60_000_000)}))
+    return build_of_image(engine, f"{OURS}/push:slow", tag="slow")
 
 
 def at_first_progress(act: Callable[[], object]) -> Stream:

@@ -16,8 +16,9 @@ Run = Callable[..., tuple[Any, str]]
 
 @pytest.fixture(scope="module")
 def image(engine: docker.DockerClient) -> Iterator[str]:
-    yield build_tiny(engine, version="7", app="tiny-itself")
-    engine.images.remove("jarship-test/tiny-itself:7")
+    name = build_tiny(engine, version="7", app="tiny-itself")
+    yield name
+    engine.images.remove(name)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from deploy.artifact.jar import build_jar
 from deploy.setup.machine import ensure_jdk
 from deploy.values.build import Build
 from deploy.values.events import Event, Stream
+from tests.support.alone import alone
 from tests.support.settings import make_settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,8 @@ def copy_files(source: Path, folder: Path) -> None:
 def build_application(root: Path, *, force: bool = False, **changes: Any) -> Application:
     """Build what `copy_application` copied."""
     setup: Literal["auto", "never"] = "never" if os.environ.get("JARSHIP_SETUP") == "never" else "auto"
-    ensure_jdk(Stream(), setup)
+    with alone():
+        ensure_jdk(Stream(), setup)
     events: list[Event] = []
     settings = make_settings(**({"app_source": "app"} | changes))
     build = build_jar(settings, root, force=force, stream=Stream(events.append))

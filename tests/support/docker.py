@@ -11,6 +11,7 @@ from deploy import engine
 from deploy.setup.machine import ensure_engine
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
+from tests.support.alone import alone
 
 
 def available(environ: Mapping[str, str] = os.environ) -> docker.DockerClient:
@@ -20,7 +21,8 @@ def available(environ: Mapping[str, str] = os.environ) -> docker.DockerClient:
     """
     setup: Literal["auto", "never"] = "never" if environ.get("JARSHIP_SETUP") == "never" else "auto"
     try:
-        ensure_engine(Stream(), setup, environ)
+        with alone():
+            ensure_engine(Stream(), setup, environ)
         return engine.local(Stream(), environ)
     except Failure as failure:
         missing(" ".join(part for part in (failure.what, failure.why, failure.advice) if part), environ)

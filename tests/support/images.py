@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,8 @@ from docker.errors import ImageNotFound
 from tests.support.tars import tar_of
 
 EPOCH = "1970-01-01T00:00:00Z"
+OURS = f"jarship-test-{secrets.token_hex(4)}"
+"""What the names of images begin with that this process makes: several runs of tests may share an engine."""
 
 
 def load_image(

@@ -14,6 +14,7 @@ import requests
 from deploy.sandbox import images
 from deploy.values import labels
 from deploy.values.events import Stream
+from tests.support.alone import alone
 from tests.support.images import remove_images
 from tests.support.tars import tar_of
 
@@ -87,9 +88,9 @@ def start_registry(
         environment: `REGISTRY_…` overrides of its configuration.
         options: further ones of `containers.create`.
     """
-    image = images.ensure(
-        client, ["registry"], hub=images.hub_answers(client), stream=Stream(), setup="auto"
-    )["registry"]
+    hub = images.hub_answers(client)
+    with alone():
+        image = images.ensure(client, ["registry"], hub=hub, stream=Stream(), setup="auto")["registry"]
     auth = {
         "REGISTRY_AUTH": "htpasswd",
         "REGISTRY_AUTH_HTPASSWD_REALM": "tests",

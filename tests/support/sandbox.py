@@ -14,6 +14,7 @@ from deploy.sandbox.value import Sandbox
 from deploy.values.events import Stream
 from deploy.values.inventory import Access, Host
 from deploy.values.settings import Settings
+from tests.support.alone import alone
 
 ROOT = Path(__file__).parents[2]
 KEEP = "KEEP_SANDBOX"
@@ -104,10 +105,11 @@ def bare_settings(**given: object) -> Settings:
 
 @pytest.fixture(scope="session")
 def running_sandbox(engine: docker.DockerClient) -> Iterator[RunningSandbox]:
-    """A sandbox of two hosts for all end-to-end tests; its images stay for the next run."""
-    home = ROOT / ".jarship" / "e2e"
+    """A sandbox of two hosts for all end-to-end tests of a process; its images stay for the next run."""
+    home = ROOT / ".jarship" / f"e2e-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
     try:
-        sandbox = life.up(bare_settings(sandbox_hosts=2), ROOT, stream=Stream(), home=home)
+        with alone():
+            sandbox = life.up(bare_settings(sandbox_hosts=2), ROOT, stream=Stream(), home=home)
         running = RunningSandbox(client=engine, sandbox=sandbox)
         running.reset()
         yield running

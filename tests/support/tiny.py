@@ -15,8 +15,9 @@ from deploy.values import labels
 from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
+from tests.support.alone import alone
 from tests.support.builds import build_of_image
-from tests.support.images import EPOCH, load_image
+from tests.support.images import EPOCH, OURS, load_image
 from tests.support.tars import tar_of
 
 HERE = Path(__file__).parents[1] / "data" / "tiny"
@@ -31,9 +32,10 @@ def tiny_tar(client: docker.DockerClient) -> bytes:
     """A tar with the program, compiled when the engine has none of this source."""
     content = COMPILE.encode() + (HERE / "tiny.c").read_bytes()
     name = f"{images.PREFIX}tiny:{hashlib.sha256(content).hexdigest()[:12]}"
-    if not client.api.images(name):
-        config = {"Labels": {labels.SANDBOX_IMAGE: "tiny"}, "Cmd": ["/tiny"]}
-        load_image(client, name, _compile(client), config=config)
+    with alone():
+        if not client.api.images(name):
+            config = {"Labels": {labels.SANDBOX_IMAGE: "tiny"}, "Cmd": ["/tiny"]}
+            load_image(client, name, _compile(client), config=config)
     return _take(client, name)
 
 
@@ -59,7 +61,7 @@ def build_tiny(
         "Entrypoint": ["/tiny"],
         "Labels": stated,
     }
-    name = f"jarship-test/{app}:{version}"
+    name = f"{OURS}/{app}:{version}"
     return load_image(client, name, tiny_tar(client), config=config, platform=platform, created=created)
 
 

@@ -90,6 +90,7 @@ def _run_pytest(root: Path, text: str) -> str:
         *(base64.b64encode(b"u" * before + SECRET.encode()).decode() for before in range(4)),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
     ],
+    ids=["plain", "quoted", "quoted-but-slashes", "json", *(f"base64-{n}" for n in range(4)), "base64-url"],
 )
 def test_every_form_of_a_secret_is_found(text: str) -> None:
     assert found(f"before {text} after", "here")[0].startswith("here: …before ")
