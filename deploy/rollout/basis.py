@@ -11,6 +11,7 @@ from deploy.rollout.found import Found
 from deploy.rollout.survey import Rollout, Survey
 from deploy.values import labels
 from deploy.values.addresses import format_host
+from deploy.values.confinement import Confinement
 from deploy.values.errors import HostError, InputError
 from deploy.values.facts import HostFacts
 from deploy.values.plan import Plan
@@ -137,6 +138,7 @@ def _shown(rollout: Rollout) -> dict[str, str]:
         "MOUNTS": ",".join(map(str, spec.mounts)),
         "LOG_FILE": spec.log_file or "",
         "RUN_AS": spec.user or "",
+        **_confinement_shown(spec.confinement),
         "HEALTH_PATH": health.path,
         "HEALTH_TIMEOUT": f"{health.timeout:g}",
         "MONITOR": f"{health.monitor:g}",
@@ -165,3 +167,15 @@ def _hash(rollout: Rollout, key: str) -> str:
     }
     text = json.dumps(shape, sort_keys=True, default=str)
     return hashlib.scrypt(text.encode(), salt=bytes.fromhex(key), n=2**14, r=8, p=1, dklen=32).hex()
+
+
+def _confinement_shown(one: Confinement | None) -> dict[str, str]:
+    if one is None:
+        return {}
+    return {
+        "PIDS_LIMIT": str(one.pids_limit),
+        "TMP_SIZE": format_memory(one.tmp_size) if one.tmp_size else "0",
+        "CAP_ADD": ",".join(one.cap_add),
+        "NO_NEW_PRIVILEGES": str(one.no_new_privileges).lower(),
+        "READ_ONLY": str(one.read_only).lower(),
+    }

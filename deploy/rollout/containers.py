@@ -9,6 +9,7 @@ from docker.types import LogConfig
 from deploy.rollout.kept import spec_label
 from deploy.rollout.site import Site
 from deploy.values import labels
+from deploy.values.confinement import TMP, Confinement
 from deploy.values.mounts import Mount
 from deploy.values.release import Release, network_name
 
@@ -38,6 +39,7 @@ def create(site: Site, release: Release, history: str) -> str:
             nano_cpus=round(spec.cpus * 1e9) if spec.cpus else None,
             binds=[bind(mount) for mount in spec.mounts] or None,
             log_config=LOGS,
+            **(confined(spec.confinement) if spec.confinement else {}),
         ),
         networking_config=api.create_networking_config(
             {network: api.create_endpoint_config(aliases=[release.alias])}
@@ -49,6 +51,20 @@ def create(site: Site, release: Release, history: str) -> str:
 def bind(mount: Mount) -> str:
     """A mount as Docker's `-v` writes it."""
     return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def confined(confinement: Confinement) -> dict[str, Any]:
+    """A confinement as options of the engine; what it brings none of is left to the engine."""
+    size = confinement.tmp_size
+    return {
+        "cap_drop": ["ALL"],
+        "cap_add": list(confinement.cap_add) or None,
+        "security_opt": ["no-new-privileges"] if confinement.no_new_privileges else None,
+        "pids_limit": confinement.pids_limit or None,
+        # Docker's own /tmp of this kind is noexec, and libraries for Java unpack native code there.
+        "tmpfs": {TMP: f"rw,exec,nosuid,nodev,mode=1777,size={size}"} if size else None,
+        "read_only": confinement.read_only,
+    }
 
 
 def release_labels(release: Release, history: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from deploy.values import labels
+from deploy.values.confinement import Confinement
 from deploy.values.mounts import Mount
 from deploy.values.release import ContainerSpec
 
@@ -28,6 +29,12 @@ def read_spec(seen: Mapping[str, Any]) -> ContainerSpec | None:
         told["environment"] = {name: given[name] for name in told["environment"]}
         told["mounts"] = tuple(Mount(**mount) for mount in told["mounts"])
         told["secrets"] = tuple(told["secrets"])
+        told["confinement"] = _confinement(told.get("confinement"))
         return ContainerSpec(**told)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _confinement(told: Any) -> Confinement | None:
+    """None where an earlier version of this program made the container, which said nothing of it."""
+    return Confinement(**(told | {"cap_add": tuple(told["cap_add"])})) if told else None

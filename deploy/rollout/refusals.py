@@ -163,7 +163,7 @@ def _mounts(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
             )
         elif not mount.read_only and not here.remapped_users and wanted.user:
             unwritable = list(seen.unwritable)
-            if seen.writable_by(user, group) is False:
+            if seen.writable_by(user, group, overrides=_overrides(wanted)) is False:
                 unwritable.insert(0, mount.source)
             if unwritable:
                 yield (
@@ -172,12 +172,21 @@ def _mounts(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
                 )
 
 
+def _overrides(wanted: Wanted) -> bool:
+    """Whether root in the container may write what is not its own."""
+    confinement = wanted.release.spec.confinement
+    return confinement is None or "DAC_OVERRIDE" in confinement.cap_add
+
+
 def _log(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
     """A LOG_FILE that the application's user cannot write."""
     if here.log is None or wanted.user is None or here.remapped_users:
         return
     user, group = wanted.user
-    if here.log.answer != "missing" and here.log.writable_by(user, group) is False:
+    if (
+        here.log.answer != "missing"
+        and here.log.writable_by(user, group, overrides=_overrides(wanted)) is False
+    ):
         yield (
             f"the application's user {user} cannot write LOG_FILE: {here.log.path} is user {here.log.uid}'s.",
             f"On the host: `sudo chown -R {user}:{group} {here.log.path}`",

@@ -146,6 +146,7 @@ def spec_of_settings(settings: Settings) -> ContainerSpec:
         log_file=settings.log_file,
         user=settings.run_as,
         stop_timeout=settings.stop_timeout,
+        confinement=settings.confinement(),
         secrets=tuple(sorted({*settings.secrets, *(name for name in settings.app_env if is_secret(name))})),
     )
 

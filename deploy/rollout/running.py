@@ -1,5 +1,6 @@
 """How a container of the application runs, or would, and what is different; values of variables stay here."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from deploy.rollout.found import health_of
 from deploy.rollout.release import ImageFacts, variables
 from deploy.values import labels
+from deploy.values.confinement import TMP, Confinement
 from deploy.values.planned import Change
 from deploy.values.release import HealthCheck, Release
 from deploy.values.sizes import format_cpus, format_memory
@@ -31,6 +33,8 @@ class Running:
     """Seconds; None leaves it to the engine."""
     health: HealthCheck | None
     """None when it does not say."""
+    confinement: Confinement | None
+    """None where Docker's own defaults are all there is."""
 
 
 def as_it_runs(seen: Mapping[str, Any]) -> Running:
@@ -50,6 +54,7 @@ def as_it_runs(seen: Mapping[str, Any]) -> Running:
         user=config.get("User") or "",
         stop_timeout=config.get("StopTimeout"),
         health=None if health == unknown else health,
+        confinement=_confinement(host_config),
     )
 
 
@@ -67,6 +72,21 @@ def as_it_would(release: Release, image: ImageFacts) -> Running:
         user=spec.user or image.user,
         stop_timeout=spec.stop_timeout,
         health=release.health,
+        confinement=spec.confinement,
+    )
+
+
+def _confinement(host_config: Mapping[str, Any]) -> Confinement | None:
+    """As `containers.confined` asks for it; the engine shows capabilities with and without CAP_."""
+    if not host_config.get("CapDrop"):
+        return None
+    size = re.search(r"size=(\d+)", (host_config.get("Tmpfs") or {}).get(TMP, ""))
+    return Confinement(
+        no_new_privileges=any("no-new-privileges" in each for each in host_config.get("SecurityOpt") or ()),
+        cap_add=tuple(sorted(name.removeprefix("CAP_") for name in host_config.get("CapAdd") or ())),
+        pids_limit=max(0, host_config.get("PidsLimit") or 0),
+        tmp_size=int(size[1]) if size else 0,
+        read_only=bool(host_config.get("ReadonlyRootfs")),
     )
 
 
@@ -100,6 +120,19 @@ def _shown(one: Running) -> dict[str, str]:
         "health timeout": f"{health.timeout:g} s" if health else "",
         "monitor": f"{health.monitor:g} s" if health else "",
         "stop timeout": f"{one.stop_timeout} s" if one.stop_timeout is not None else "",
+        **_confinement_shown(one.confinement),
+    }
+
+
+def _confinement_shown(one: Confinement | None) -> dict[str, str]:
+    if one is None:
+        return {}
+    return {
+        "capabilities": ", ".join(one.cap_add) or "none",
+        "new privileges": "none" if one.no_new_privileges else "by setuid and file capabilities",
+        "processes": f"at most {one.pids_limit}" if one.pids_limit else "",
+        TMP: f"{format_memory(one.tmp_size)} in memory" if one.tmp_size else "",
+        "root": "read-only" if one.read_only else "",
     }
 
 

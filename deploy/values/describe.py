@@ -45,6 +45,8 @@ def text_of(key: str, value: Any) -> str | None:
         return MASKED
     if isinstance(value, tuple):
         return ",".join(format_host(entry) if isinstance(entry, Host) else str(entry) for entry in value)
-    if key == "MEMORY":
-        return format_memory(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if key in {"MEMORY", "TMP_SIZE"}:
+        return format_memory(value) if value else "0"
     return format_cpus(value) if key == "CPUS" else str(value)

@@ -99,8 +99,13 @@ class PathFacts:
     unwritable: tuple[str, ...] = ()
     """Files directly in it that the asked user cannot write."""
 
-    def writable_by(self, uid: int, gid: int) -> bool | None:
+    def writable_by(self, uid: int, gid: int, *, overrides: bool = True) -> bool | None:
         """Whether a user may write it, or make files in it; None when that is not known.
+
+        Args:
+            uid: the user.
+            gid: its group.
+            overrides: whether root has the capability CAP_DAC_OVERRIDE.
 
         Source: path_resolution(7), "Permissions".
         """
@@ -110,7 +115,7 @@ class PathFacts:
             return None
         needed = 3 if self.kind == "directory" else 2
         shift = 6 if uid == self.uid else 3 if gid == self.gid else 0
-        return uid == 0 or (self.mode >> shift) & needed == needed
+        return (uid == 0 and overrides) or (self.mode >> shift) & needed == needed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,17 @@ def parse_command(text: str) -> str:
     return text
 
 
+def parse_truth(text: str) -> bool:
+    """`true` or `false`, as Docker writes them.
+
+    Raises:
+        ValueError: neither.
+    """
+    if text not in {"true", "false"}:
+        raise ValueError("use true or false")
+    return text == "true"
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """A parser of one of a few words."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploy.values.confinement import Confinement
 from deploy.values.mounts import Mount
 
 
@@ -43,6 +44,8 @@ class ContainerSpec:
     """Seconds between SIGTERM and SIGKILL."""
     secrets: tuple[str, ...] = ()
     """Names in `environment` whose values are never shown."""
+    confinement: Confinement | None = None
+    """None as Docker starts a container by itself, which is how Jarship did before it knew better."""
 
     def secret_values(self) -> frozenset[str]:
         """The texts that are never shown."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.values.addresses import same_host
+from deploy.values.confinement import TMP
 from deploy.values.inventory import Host
 from deploy.values.keys import APP_ENV, SECRET
 from deploy.values.mounts import mount_of
@@ -77,11 +78,24 @@ def _hosts(given: Given) -> Iterator[tuple[str, str]]:
 
 
 def _container(given: Given) -> Iterator[tuple[str, str]]:
+    yield from _read_only(given)
     if not given.both("LOG_FILE", "MOUNTS"):
         return
     mount = mount_of(given.values["LOG_FILE"], given.values["MOUNTS"])
     if mount and mount.read_only:
         yield "LOG_FILE", f"lies in {mount.target}, which MOUNTS makes read-only"
+
+
+def _read_only(given: Given) -> Iterator[tuple[str, str]]:
+    """A read-only root leaves /tmp and MOUNTS to write."""
+    if not given.values.get("READ_ONLY") or ("MOUNTS" in given.keys and "MOUNTS" not in given.values):
+        return
+    mounts = given.values.get("MOUNTS", ())
+    if given.values.get("TMP_SIZE") == 0 and not any(mount.target == TMP for mount in mounts):
+        yield "TMP_SIZE", "0 leaves no /tmp that can be written when READ_ONLY=true; Java and Tomcat need one"
+    log = given.values.get("LOG_FILE")
+    if log and not log.startswith(f"{TMP}/") and not mount_of(log, mounts):
+        yield "LOG_FILE", "cannot be written when READ_ONLY=true; put its directory into MOUNTS"
 
 
 def _variables(given: Given) -> Iterator[tuple[str, str]]:

@@ -43,6 +43,18 @@ def parse_memory(text: str) -> int:
     return size
 
 
+def parse_memory_or_none(text: str) -> int:
+    """As `parse_memory`, and 0 for none.
+
+    Raises:
+        ValueError: no such size.
+    """
+    try:
+        return 0 if text == "0" else parse_memory(text)
+    except ValueError:
+        raise ValueError("not a memory size, use 64m, or 0 for none; minimum 6m") from None
+
+
 def format_memory(size: int) -> str:
     """A size in bytes as Docker writes it, in the largest unit that keeps it whole."""
     for unit in ("g", "m", "k"):

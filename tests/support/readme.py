@@ -1,5 +1,6 @@
 """The parts of README.md that follow from the program; run as a module it prints them for pasting."""
 
+from deploy.values.describe import text_of
 from deploy.values.keys import APP_ENV, SECRET
 from deploy.values.known import known_keys
 from deploy.values.settings import Settings
@@ -22,7 +23,8 @@ def _default(name: str) -> str:
     if name in REQUIRED:
         return "required"
     default = Settings.model_fields[name.lower()].default
-    return "" if default in (None, "", ()) else f"`{default}`"
+    text = text_of(name, default)
+    return f"`{text}`" if text else ""
 
 
 def task_table() -> str:

@@ -200,3 +200,25 @@ def test_an_unknown_variable_is_told_the_nearest() -> None:
         str(unknown(setting("HOST", "x", origin=ENVIRONMENT)))
         == "environment: JARSHIP_HOST: unknown JARSHIP_HOST; JARSHIP_HOSTS?"
     )
+
+
+def test_how_the_container_is_confined() -> None:
+    settings = checked(
+        PIDS_LIMIT="0", TMP_SIZE="0", CAP_ADD="chown", NO_NEW_PRIVILEGES="false", READ_ONLY="false"
+    )
+    assert not settings.confinement().no_new_privileges
+    assert settings.cap_add == ("CHOWN",)
+    assert problems({"READ_ONLY": "yes"}) == [".env.dev:7: READ_ONLY: use true or false"]
+    assert problems({"TMP_SIZE": "64"}) == [
+        ".env.dev:7: TMP_SIZE: not a memory size, use 64m, or 0 for none; minimum 6m"
+    ]
+
+
+def test_a_read_only_container_needs_a_place_to_write() -> None:
+    log: dict[str, str | None] = {"READ_ONLY": "true", "LOG_FILE": "/logs/app.log"}
+    assert problems(log) == [
+        ".env.dev:7: LOG_FILE: cannot be written when READ_ONLY=true; put its directory into MOUNTS"
+    ]
+    assert checked(**log, MOUNTS="/srv/logs:/logs").read_only
+    assert "no /tmp" in problems({"READ_ONLY": "true", "TMP_SIZE": "0"})[0]
+    assert checked(READ_ONLY="true", TMP_SIZE="0", MOUNTS="/srv/tmp:/tmp").read_only

@@ -1,9 +1,12 @@
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploy.rollout.kept import read_spec, spec_label
 from deploy.values import labels
+from deploy.values.confinement import Confinement
 from deploy.values.mounts import Mount
 from deploy.values.release import ContainerSpec
 
@@ -20,6 +23,9 @@ SPEC = ContainerSpec(
     user="10001:10001",
     stop_timeout=60,
     secrets=("PASSWORD",),
+    confinement=Confinement(
+        no_new_privileges=True, cap_add=("NET_RAW",), pids_limit=512, tmp_size=2**26, read_only=True
+    ),
 )
 
 
@@ -34,6 +40,13 @@ def test_a_container_tells_what_it_was_made_from() -> None:
     assert read_spec(seen(SPEC)) == SPEC
     bare = ContainerSpec(environment={}, port=8080)
     assert read_spec(seen(bare)) == bare
+
+
+def test_a_container_from_before_there_was_confinement_goes_back_to_what_it_was() -> None:
+    told = json.loads(spec_label(SPEC))
+    del told["confinement"]
+    before = read_spec(seen(SPEC, Labels={labels.SPEC: json.dumps(told)}))
+    assert before == replace(SPEC, confinement=None)
 
 
 def test_the_label_holds_no_value_of_the_environment() -> None:

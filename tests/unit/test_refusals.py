@@ -13,6 +13,7 @@ from deploy.values.images import Content, Layer, Stock
 from deploy.values.mounts import Mount
 from deploy.values.release import ContainerSpec
 from tests.support.fleet import a_container, a_proxy, a_release, host_facts
+from tests.support.settings import make_settings
 
 LOGS = Mount(source="/srv/logs", target="/logs")
 
@@ -171,3 +172,15 @@ def test_an_engine_that_is_too_old(version: str) -> None:
 @pytest.mark.parametrize("version", ["20.10.24+dfsg1", "20.10.5-ce", "24.0.7", "28.5.1-rc.1", "", "dev"])
 def test_an_engine_that_is_new_enough_or_does_not_say(version: str) -> None:
     assert said(host_facts(engine_version=version)) == ""
+
+
+def test_root_without_its_capabilities_writes_only_what_is_its_own() -> None:
+    theirs = PathFacts(path="/srv/logs", answer="there", uid=1000, gid=1000, mode=0o755, kind="directory")
+    assert theirs.writable_by(0, 0)
+    assert theirs.writable_by(0, 0, overrides=False) is False
+    tight = make_settings().confinement()
+    root = replace(wanted(mounts=(LOGS,), confinement=tight), user=(0, 0))
+    able = replace(wanted(mounts=(LOGS,), confinement=replace(tight, cap_add=("DAC_OVERRIDE",))), user=(0, 0))
+    facts = host_facts(mounts={"/srv/logs": theirs})
+    assert "cannot write /srv/logs" in said(facts, root)
+    assert said(facts, able) == ""

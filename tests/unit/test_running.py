@@ -3,11 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+from docker.types import HostConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.rollout.containers import release_labels
+from deploy.rollout.containers import confined, release_labels
 from deploy.rollout.running import Running, as_it_runs, as_it_would, compare
+from deploy.values.confinement import Confinement
 from deploy.values.mounts import Mount
 from deploy.values.planned import Change
 from deploy.values.release import ContainerSpec, Release
@@ -16,6 +18,11 @@ from tests.support.plans import IMAGE, NEW, OLD, SECRET
 
 values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=6)
 variables = st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), values)
+
+
+CONFINED = Confinement(
+    no_new_privileges=False, cap_add=("NET_RAW",), pids_limit=512, tmp_size=2**26, read_only=False
+)
 
 
 def inspection(release: Release) -> dict[str, Any]:
@@ -32,6 +39,7 @@ def inspection(release: Release) -> dict[str, Any]:
         "HostConfig": {
             "Memory": spec.memory or 0,
             "NanoCpus": round(spec.cpus * 1e9) if spec.cpus else 0,
+            **(HostConfig("1.41", **confined(spec.confinement)) if spec.confinement else {}),
             "Binds": [f"{m.source}:{m.target}:{'ro' if m.read_only else 'rw'}" for m in spec.mounts] or None,
         },
     }
@@ -54,9 +62,28 @@ def test_a_release_that_runs_is_what_it_would_be() -> None:
         mounts=(Mount(source="/a", target="/b"), Mount(source="/c", target="/d", read_only=True)),
         user="1:2",
         stop_timeout=7,
+        confinement=CONFINED,
     )
     release = a_release(spec=spec)
     assert as_it_runs(inspection(release)) == as_it_would(release, IMAGE)
+
+
+def test_confinement_is_told_in_words() -> None:
+    open_, closed = replace(OLD.spec, confinement=None), replace(OLD.spec, confinement=CONFINED)
+    tight = replace(CONFINED, cap_add=(), no_new_privileges=True, read_only=True, pids_limit=0, tmp_size=0)
+    assert words(replace(OLD, spec=open_), replace(OLD, spec=closed)) == [
+        "added capabilities >NET_RAW",
+        "added new privileges >by setuid and file capabilities",
+        "added processes >at most 512",
+        "added /tmp >64m in memory",
+    ]
+    assert words(replace(OLD, spec=closed), replace(OLD, spec=replace(OLD.spec, confinement=tight))) == [
+        "changed capabilities NET_RAW>none",
+        "changed new privileges by setuid and file capabilities>none",
+        "removed processes at most 512>",
+        "removed /tmp 64m in memory>",
+        "added root >read-only",
+    ]
 
 
 def test_a_new_build_is_another_release_and_digest() -> None:

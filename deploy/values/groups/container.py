@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from deploy.values import addresses, names, sizes
 from deploy.values.addresses import Published
+from deploy.values.confinement import TMP, Confinement, parse_capabilities
 from deploy.values.groups.base import Keys
 from deploy.values.keys import Key
 from deploy.values.mounts import Mount, parse_container_file, parse_mounts
@@ -80,7 +81,64 @@ class ContainerKeys(Keys):
             parse=names.parse_run_as,
         ),
     ] = None
+    pids_limit: Annotated[
+        int,
+        Key(
+            group="Container",
+            doc="How many processes and threads the container may have; 0 for any number.",
+            example="2048",
+            parse=sizes.whole_number(0, 1_000_000),
+        ),
+    ] = 1024
+    tmp_size: Annotated[
+        int,
+        Key(
+            group="Container",
+            doc="Size of the container's /tmp, which is in memory and counts against MEMORY; "
+            "0 for a /tmp on the disk.",
+            example="256m",
+            parse=sizes.parse_memory_or_none,
+        ),
+    ] = 64 * 2**20
+    """Bytes."""
+    cap_add: Annotated[
+        tuple[str, ...],
+        Key(
+            group="Container",
+            doc="Capabilities that the container keeps, comma separated; left out, it has none.",
+            example="NET_RAW,SYS_NICE",
+            parse=parse_capabilities,
+        ),
+    ] = ()
+    no_new_privileges: Annotated[
+        bool,
+        Key(
+            group="Container",
+            doc="Whether programs in the container gain no rights by setuid or file capabilities.",
+            example="false",
+            parse=names.parse_truth,
+        ),
+    ] = True
+    read_only: Annotated[
+        bool,
+        Key(
+            group="Container",
+            doc="Whether the application may write nothing but /tmp and MOUNTS.",
+            example="true",
+            parse=names.parse_truth,
+        ),
+    ] = False
     app_env: Mapping[str, str] = {}
     """APP_ENV_X of the settings, by X."""
     secrets: Mapping[str, SecretStr] = {}
     """SECRET_X of the settings, by X."""
+
+    def confinement(self) -> Confinement:
+        """How the settings confine the container."""
+        return Confinement(
+            no_new_privileges=self.no_new_privileges,
+            cap_add=self.cap_add,
+            pids_limit=self.pids_limit,
+            tmp_size=0 if any(mount.target == TMP for mount in self.mounts) else self.tmp_size,
+            read_only=self.read_only,
+        )
