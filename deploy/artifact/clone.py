@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.artifact import child, git
+from deploy import child
+from deploy.artifact import git
 from deploy.output.mask import Mask
 from deploy.values.errors import BuildError
 from deploy.values.events import Stream

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.artifact.child import environment
+from deploy.child import environment
 from deploy.values.errors import BuildError
 
 # What `git rev-parse --local-env-vars` lists, less the configuration: set in a hook, it would turn every call

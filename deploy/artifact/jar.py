@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deploy.artifact import child, results, source
+from deploy import child
+from deploy.artifact import results, source
 from deploy.artifact.boot_jar import BootJar
 from deploy.artifact.build_command import Command, build_command
 from deploy.artifact.java import java_version

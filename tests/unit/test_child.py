@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.artifact import child
+from deploy import child
 from deploy.values.errors import Interrupted
 
 HERE = Path(__file__).parent

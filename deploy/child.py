@@ -1,4 +1,4 @@
-"""Run a command of the user's project: its output line by line, and nothing of it left behind."""
+"""Run a command of the user's: its output line by line, and nothing of it left behind."""
 
 import codecs
 import os
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from deploy.values.keys import PREFIX, is_secret
+
+TURN = 0.2
+"""Seconds."""
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -29,6 +32,7 @@ def run(
     cwd: Path,
     env: Mapping[str, str],
     line: Callable[[str], None],
+    turn: Callable[[], None] = lambda: None,
     wait: float = 1.0,
     patience: float = 5.0,
     inherit: Sequence[int] = (),
@@ -43,6 +47,7 @@ def run(
         cwd: where it runs.
         env: its whole environment.
         line: called with every line, decoded as UTF-8, without its end.
+        turn: called several times a second; what it raises ends the command, and is raised here.
         wait: seconds to wait for the end of the output when the command has ended, but something that it
             left running holds its output open.
         patience: seconds between asking the process group to end and ending it.
@@ -65,10 +70,11 @@ def run(
         pass_fds=tuple(inherit),
     )
     try:
-        for text in _lines(process, wait):
+        for text in _lines(process, wait, turn):
             line(text)
-        if not _has_ended(process):  # it closed its output and goes on
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        while not _has_ended(process):  # it closed its output and goes on
+            turn()
+            time.sleep(TURN)
     finally:
         _end(process, patience)
     return process.returncode
@@ -78,7 +84,7 @@ def _is_secret(name: str) -> bool:
     return name.startswith(PREFIX) and is_secret(name.removeprefix(PREFIX))
 
 
-def _lines(process: "subprocess.Popen[bytes]", wait: float) -> Iterator[str]:
+def _lines(process: "subprocess.Popen[bytes]", wait: float, turn: Callable[[], None]) -> Iterator[str]:
     """Every line as it comes, until the end of the output, or `wait` seconds after the command's own end."""
     output = _output(process)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -87,7 +93,8 @@ def _lines(process: "subprocess.Popen[bytes]", wait: float) -> Iterator[str]:
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
         while end is None or time.monotonic() < end:
-            ready = selector.select(min(wait, 0.2))
+            ready = selector.select(min(wait, TURN))
+            turn()
             if end is None and _has_ended(process):
                 end = time.monotonic() + wait
             if not ready:
