@@ -139,7 +139,7 @@ def _shown(rollout: Rollout) -> dict[str, str]:
         "LOG_FILE": spec.log_file or "",
         "RUN_AS": spec.user or "",
         **_confinement_shown(spec.confinement),
-        "HEALTH_PATH": health.path,
+        "HEALTH_PATH": "" if health.by_image else health.path,
         "HEALTH_TIMEOUT": f"{health.timeout:g}",
         "MONITOR": f"{health.monitor:g}",
         "STOP_TIMEOUT": str(spec.stop_timeout),

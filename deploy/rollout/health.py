@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.hosts.connection import Connection
 from deploy.rollout import http
 from deploy.rollout.site import Site
 from deploy.values.errors import Failure
@@ -14,6 +15,9 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 PROBE_TIMEOUT = 5.0
 MONITOR_PAUSE = 0.5
+
+LONGEST = 300
+"""Characters of what a HEALTHCHECK printed: enough to show in an error."""
 
 SIGKILLED = 137
 
@@ -59,13 +63,14 @@ def await_healthy(site: Site, container: str, check: HealthCheck) -> None:
     restarts = int(site.api.inspect_container(container)["RestartCount"])
     while True:
         seen = inspect_running(site, container, restarts=restarts)
-        last, healthy = probe(site, seen, check, timeout=min(PROBE_TIMEOUT, max(deadline.left, 0.5)))
+        patience = min(PROBE_TIMEOUT, max(deadline.left, 0.5))
+        last, healthy = probe(site.connection, seen, check, timeout=patience)
         if healthy:
             return
         if deadline.left <= 0:
             raise Unhealthy(
                 f"Not healthy within {check.timeout:g} s.",
-                why=f"GET {check.path} on port {check.port}: {last}",
+                why=f"{check.asks}: {last}",
                 advice="Raise HEALTH_TIMEOUT if the application needs longer, or set HEALTH_PATH or "
                 "CONTAINER_PORT if it answers elsewhere.",
                 host=site.host.name,
@@ -92,12 +97,12 @@ def monitor(site: Site, container: str, check: HealthCheck) -> None:
     misses = 0
     while deadline.left > 0:
         seen = inspect_running(site, container)
-        last, healthy = probe(site, seen, check, timeout=PROBE_TIMEOUT)
+        last, healthy = probe(site.connection, seen, check, timeout=PROBE_TIMEOUT)
         misses = 0 if healthy else misses + 1
         if misses == 2:
             raise Unhealthy(
                 f"Was healthy, and failed {deadline.passed:.1f} s later.",
-                why=f"GET {check.path} on port {check.port}: {last}",
+                why=f"{check.asks}: {last}",
                 host=site.host.name,
                 step="monitor",
                 details=log_tail(site, container),
@@ -105,18 +110,34 @@ def monitor(site: Site, container: str, check: HealthCheck) -> None:
         site.pause(min(MONITOR_PAUSE, max(deadline.left, 0)))
 
 
-def probe(site: Site, seen: Inspect, check: HealthCheck, *, timeout: float) -> tuple[str, bool]:
-    """Ask once; returns what came back, in words, and whether it is healthy."""
+def probe(connection: Connection, seen: Inspect, check: HealthCheck, *, timeout: float) -> tuple[str, bool]:
+    """Ask once; returns what came back, in words, and whether it is healthy.
+
+    Args:
+        seen: the container, inspected just now.
+        timeout: seconds for an answer.
+    """
+    if check.by_image:
+        return _judged(seen)
     address = container_address(seen)
     if not address:
         return "no address yet", False
     try:
-        answer = http.get(site.connection, address, check.port, check.path, timeout=timeout)
+        answer = http.get(connection, address, check.port, check.path, timeout=timeout)
     except TimeoutError:
         return f"no answer within {timeout:.0f} s", False
     except OSError as error:
         return f"{error}" or type(error).__name__, False
     return str(answer), check.accepts(answer.status)
+
+
+def _judged(seen: Inspect) -> tuple[str, bool]:
+    """What the engine found by the image's HEALTHCHECK, and what that printed last."""
+    told = seen["State"].get("Health") or {}
+    status = str(told.get("Status") or "the engine runs no check")
+    runs = told.get("Log") or ()
+    last = f"exit code {runs[-1]['ExitCode']} {' '.join(runs[-1]['Output'].split())}" if runs else ""
+    return f"{status} {last}".rstrip()[:LONGEST], status == "healthy"
 
 
 def inspect_running(site: Site, container: str, *, restarts: int = 0) -> Inspect:

@@ -32,6 +32,8 @@ class ImageFacts:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     command: tuple[str, ...] = ()
     """Entry point and arguments."""
+    has_healthcheck: bool = False
+    """Whether it brings a HEALTHCHECK."""
     layers: tuple[Layer, ...] = ()
     """Lowest first; none when no manifest told their sizes."""
 
@@ -50,11 +52,16 @@ def image_facts(config: Mapping[str, Any], sizes: Sequence[int] = ()) -> ImageFa
         labels=dict(inner.get("Labels") or {}),
         environment=variables(inner.get("Env") or ()),
         command=(*(inner.get("Entrypoint") or ()), *(inner.get("Cmd") or ())),
+        has_healthcheck=_first((inner.get("Healthcheck") or {}).get("Test")) not in {"", "NONE"},
         layers=tuple(
             Layer(diff_id=diff_id, size=size)
             for diff_id, size in zip((config.get("rootfs") or {}).get("diff_ids") or (), sizes, strict=False)
         ),
     )
+
+
+def _first(words: Sequence[str] | None) -> str:
+    return words[0] if words else ""
 
 
 def variables(entries: Iterable[str]) -> dict[str, str]:
@@ -152,7 +159,10 @@ def spec_of_settings(settings: Settings) -> ContainerSpec:
 
 
 def health_of_settings(image: ImageFacts, settings: Settings) -> HealthCheck:
-    """HEALTH_PATH, or what the image says of itself; `/` proves only that something answers."""
+    """HEALTH_PATH, or what the image says of itself: by its HEALTHCHECK, or by the label of those built here.
+
+    `/` proves only that something answers.
+    """
     path = settings.health_path or image.labels.get(labels.HEALTH_PATH, DEFAULT_HEALTH_PATH)
     answers_only = not settings.health_path and path == DEFAULT_HEALTH_PATH
     return HealthCheck(
@@ -161,4 +171,5 @@ def health_of_settings(image: ImageFacts, settings: Settings) -> HealthCheck:
         below=500 if answers_only else 400,
         timeout=settings.health_timeout,
         monitor=settings.monitor,
+        by_image=image.has_healthcheck and not settings.health_path,
     )

@@ -9,9 +9,9 @@ from docker.errors import NotFound
 from deploy.hosts.connection import Connection
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import connections, on_each
-from deploy.rollout import http, nginx
+from deploy.rollout import nginx
 from deploy.rollout.found import health_of
-from deploy.rollout.health import Inspect, container_address, why_stopped
+from deploy.rollout.health import Inspect, probe, why_stopped
 from deploy.rollout.usage import measure
 from deploy.values import labels
 from deploy.values.inventory import Host, Inventory
@@ -98,9 +98,5 @@ def _state(seen: Inspect) -> str:
 def _health(connection: Connection, seen: Inspect) -> str:
     if not seen["State"]["Running"]:
         return "down"
-    check = health_of(seen["Config"]["Labels"], UNKNOWN)
-    try:
-        answer = http.get(connection, container_address(seen), check.port, check.path, timeout=5)
-    except OSError as error:
-        return f"unhealthy: {error}"
-    return "healthy" if check.accepts(answer.status) else f"unhealthy: {answer}"
+    last, healthy = probe(connection, seen, health_of(seen["Config"]["Labels"], UNKNOWN), timeout=5)
+    return "healthy" if healthy else f"unhealthy: {last}"

@@ -9,7 +9,7 @@ from deploy.values.mounts import Mount
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """When a container counts as healthy: an HTTP GET on its own address."""
+    """When a container is healthy: by an HTTP GET on its own address, or by its image's HEALTHCHECK."""
 
     path: str
     port: int
@@ -19,6 +19,13 @@ class HealthCheck:
     """Seconds from the container's start."""
     monitor: float = 0
     """Seconds that it must stay healthy before the release counts as good."""
+    by_image: bool = False
+    """Whether the engine runs what the image says; then path and port only tell how users reach it."""
+
+    @property
+    def asks(self) -> str:
+        """What is asked, for people."""
+        return "the image's HEALTHCHECK" if self.by_image else f"GET {self.path} on port {self.port}"
 
     def accepts(self, status: int) -> bool:
         """Whether an answer with this HTTP status is a healthy one."""

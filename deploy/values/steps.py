@@ -179,7 +179,7 @@ class Start(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class AwaitHealth(Step):
-    """Wait until the candidate answers its health check on its own address."""
+    """Wait until the candidate is healthy, by its own address or by its image's own check."""
 
     name: ClassVar[str] = "health"
     phase: ClassVar[str] = "health"
@@ -188,7 +188,9 @@ class AwaitHealth(Step):
     @property
     def text(self) -> str:
         """What it is done to."""
-        return f"wait for {self.release.health.path}, {self.release.health.timeout:g} s at most"
+        check = self.release.health
+        asked = check.asks if check.by_image else check.path
+        return f"wait for {asked}, {check.timeout:g} s at most"
 
 
 @dataclass(frozen=True, kw_only=True)

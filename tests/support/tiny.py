@@ -26,6 +26,8 @@ COMPILE = (
     " && gcc -O2 -Wall -Werror -static -s -pthread -o /tiny /tiny.c"
 )
 COMPILE_SECONDS = 300
+HEALTHCHECK = {"Test": ["CMD", "/tiny", "--healthcheck"], "Interval": 500_000_000, "Retries": 1}
+"""As an image's configuration has it; nanoseconds."""
 
 
 def tiny_tar(client: docker.DockerClient) -> bytes:
@@ -47,6 +49,7 @@ def build_tiny(
     platform: str = "",
     health_path: str = "/health",
     created: str = EPOCH,
+    healthcheck: bool = False,
 ) -> str:
     """An image of the application that shows a version; its name. Another platform is only claimed."""
     stated = {
@@ -60,6 +63,7 @@ def build_tiny(
         "Env": ["PROFILE=prod", f"VERSION={version}"],
         "Entrypoint": ["/tiny"],
         "Labels": stated,
+        **({"Healthcheck": HEALTHCHECK} if healthcheck else {}),
     }
     name = f"{OURS}/{app}:{version}"
     return load_image(client, name, tiny_tar(client), config=config, platform=platform, created=created)
@@ -74,6 +78,7 @@ def push_tiny(
     platform: str = "",
     health_path: str = "/health",
     created: str = EPOCH,
+    healthcheck: bool = False,
 ) -> Build:
     """A build of the tiny application, in the registry of the settings; fit for `deploy --build`.
 
@@ -81,7 +86,13 @@ def push_tiny(
     """
     app = settings.app_name
     image = build_tiny(
-        client, version=version, app=app, platform=platform, health_path=health_path, created=created
+        client,
+        version=version,
+        app=app,
+        platform=platform,
+        health_path=health_path,
+        created=created,
+        healthcheck=healthcheck,
     )
     build = build_of_image(client, image, tag=version, app=app)
     return push(build, settings, client, stream)

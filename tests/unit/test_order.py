@@ -5,7 +5,7 @@ import pytest
 
 from deploy.rollout.nginx import nginx_version
 from deploy.rollout.order import order, refuse_old_nginx
-from deploy.rollout.release import ImageFacts, image_facts
+from deploy.rollout.release import ImageFacts, health_of_settings, image_facts
 from deploy.values.build import Build, Jar, Source
 from deploy.values.errors import InputError
 from deploy.values.images import Layer
@@ -97,3 +97,13 @@ def test_an_image_is_read_with_the_sizes_that_its_manifest_has() -> None:
 def test_an_image_that_says_nothing() -> None:
     image = image_facts({"config": {"Env": None, "Cmd": None}})
     assert (image.environment, image.command, image.layers) == ({}, (), ())
+
+
+@pytest.mark.parametrize(
+    ("test", "brings_one"), [(["CMD", "/check"], True), (["NONE"], False), ([], False), (None, False)]
+)
+def test_whether_an_image_brings_a_healthcheck(test: list[str] | None, brings_one: bool) -> None:
+    image = image_facts({"config": {"Healthcheck": {"Test": test}}})
+    assert image.has_healthcheck is brings_one
+    assert health_of_settings(image, make_settings()).by_image is brings_one
+    assert not health_of_settings(image, make_settings(health_path="/up")).by_image

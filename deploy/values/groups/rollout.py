@@ -18,8 +18,8 @@ class RolloutKeys(Keys):
         str | None,
         Key(
             group="Health and rollout",
-            doc="Path that tells whether the application is well; left out, /actuator/health "
-            "when the jar has it, else / below 500.",
+            doc="Path that tells whether the application is well; left out, the image's HEALTHCHECK, else "
+            "/actuator/health when the jar has it, else / below 500.",
             example="/actuator/health/readiness",
             parse=names.parse_health_path,
         ),

@@ -12,6 +12,7 @@
  *   ALLOCATE=MEGABYTES    memory that is really used, before it listens
  *   LOGGING_FILE_NAME     a file that gets the log too; it ends with 3 when it cannot write there
  *
+ * `tiny --healthcheck` ends with 0 or 1 as HEALTH says, for an image with a HEALTHCHECK.
  * /echo answers with the request's line, headers and the size of its body; /env with the environment;
  * /endless with a line each second until one side leaves; `Upgrade:` with 101 and then what it is sent.
  * SIGTERM: it stops listening, answers what it has begun, and ends with 143, as Java does.
@@ -296,7 +297,8 @@ static void begin(void) {
   wait_for(number("START_DELAY", 0));
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+  if (count > 1 && !strcmp(arguments[1], "--healthcheck")) return number("HEALTH", 200) >= 400;
   react_to_signals();
   begin();
   int port = (int)number("PORT", 8080), on = 1, listener = listen_at(port);
