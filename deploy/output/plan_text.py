@@ -42,8 +42,9 @@ def _host(host: PlannedHost) -> Iterator[str]:
         f"about {_bytes(pull.bytes)}, {pull.layers} of {pull.whole_layers} layers "
         f"(all of them: {_bytes(pull.whole_bytes)})",
     )
-    if host.heap:
-        yield _fact("Java heap", f"at most {host.heap.bytes / 2**20:.0f} MiB: {host.heap.why}")
+    if heap := host.heap:
+        yield _fact("Java heap", f"at most {heap.bytes / 2**20:.0f} MiB: {heap.why}")
+        yield _fact("Java in all", f"about {heap.needs / 2**20:.0f} MiB when it is busy")
     yield _fact("steps", ", ".join(host.steps))
     yield from (_fact("note", note) for note in host.notes)
 

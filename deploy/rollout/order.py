@@ -59,6 +59,7 @@ def order(
             strategy=settings.strategy,
             user=user_ids(release, image),
             trust=trust.of_hosts(settings),
+            image=image,
             contents=(
                 Content(image=release.image, layers=image.layers),
                 Content(image=release.proxy_image, layers=proxy.layers),

@@ -8,8 +8,7 @@ from deploy.hosts.fleet import on_each
 from deploy.rollout.basis import basis, seen
 from deploy.rollout.containers import exists
 from deploy.rollout.found import Found
-from deploy.rollout.heap import heap_of
-from deploy.rollout.release import ImageFacts, unchanged
+from deploy.rollout.release import ImageFacts, java_heap, unchanged
 from deploy.rollout.running import Running, as_it_runs, as_it_would, compare
 from deploy.rollout.site import Site
 from deploy.rollout.survey import Rollout, Survey
@@ -156,6 +155,5 @@ def _notes(plan: HostPlan, survey: Survey, rollout: Rollout, steps: tuple[object
 
 
 def _heap(release: Release, image: ImageFacts, facts: HostFacts) -> JavaHeap | None:
-    environment = {**image.environment, **release.spec.environment}
-    heap = heap_of(environment, image.command, limit=release.spec.memory, host=facts.memory_total)
-    return JavaHeap(bytes=heap.size, why=heap.why) if heap else None
+    heap = java_heap(release, image, facts.memory_total)
+    return JavaHeap(bytes=heap.size, why=heap.why, needs=heap.needs) if heap else None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy.rollout.found import Found, is_ours, is_proxy
+from deploy.rollout.release import ImageFacts, java_heap
 from deploy.rollout.strategy import room
 from deploy.setup.trust import Seen, Trust, lack
 from deploy.values.addresses import Published
@@ -51,6 +52,8 @@ class Wanted:
     """Numeric user and group of the application; None when the image names them by words."""
     trust: Trust | None = None
     """How the hosts are to trust the registry; None where nothing is pulled."""
+    image: ImageFacts | None = None
+    """What the image says of itself; None where it is not to be looked at: it has run there before."""
     contents: tuple[Content, ...] = ()
     """The images that every host is to have; none when nothing will be pulled."""
 
@@ -137,6 +140,30 @@ def _limits(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
         )
     if spec.cpus and spec.cpus > here.cpus:
         yield f"CPUS is {spec.cpus:g}, the host has {here.cpus}.", f"Set CPUS to {here.cpus} or less."
+
+
+def _heap(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """A heap that would be killed before it is full."""
+    heap = java_heap(wanted.release, wanted.image, here.memory_total) if wanted.image else None
+    limit = wanted.release.spec.memory or here.memory_total
+    if heap and heap.size >= limit:
+        what = "MEMORY is" if wanted.release.spec.memory else "the host has"
+        yield (
+            f"Java's heap may take {heap.size // 2**20}m ({heap.why}), and {what} {limit // 2**20}m.",
+            "Lower -Xmx (or leave it out), or raise MEMORY.",
+        )
+
+
+def tight(wanted: Wanted, here: HostFacts) -> str:
+    """What to warn of when Java's heap fits, and not with all else that Java takes; empty when it does."""
+    heap = java_heap(wanted.release, wanted.image, here.memory_total) if wanted.image else None
+    limit = wanted.release.spec.memory or here.memory_total
+    if heap is None or heap.needs <= limit:
+        return ""
+    return (
+        f"Java may take about {heap.needs // 2**20}m when it is busy ({heap}), and has {limit // 2**20}m: "
+        "it may be killed. Raise MEMORY, or lower -Xmx or SERVER_TOMCAT_THREADS_MAX (APP_ENV_…)."
+    )
 
 
 def _memory(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
@@ -237,4 +264,4 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-CHECKS = (_engine, _names, _port, _platform, _limits, _memory, _mounts, _log, _trust, _disk)
+CHECKS = (_engine, _names, _port, _platform, _limits, _heap, _memory, _mounts, _log, _trust, _disk)

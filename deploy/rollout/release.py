@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from deploy.rollout.heap import Heap, default_options, heap_of
 from deploy.values import labels
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import InputError
@@ -97,7 +98,7 @@ def make_release(
         subject=build.source.subject,
         deployed_by=deployed_by,
         deployed_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        spec=spec_of_settings(settings),
+        spec=spec_of_settings(settings, image),
         health=health_of_settings(image, settings),
     )
     return replace(release, fingerprint=fingerprint(release, salt=release.id))
@@ -136,14 +137,15 @@ def _pushed(build: Build) -> Pushed:
     return build.pushed
 
 
-def spec_of_settings(settings: Settings) -> ContainerSpec:
-    """What the settings say of the container."""
+def spec_of_settings(settings: Settings, image: ImageFacts) -> ContainerSpec:
+    """What the settings say of the container, with the heap that an image with Java gets for them."""
     environment = {
         "PROFILE": settings.profile,
         **({"LOGGING_FILE_NAME": settings.log_file} if settings.log_file else {}),
         **settings.app_env,
         **{name: secret.get_secret_value() for name, secret in settings.secrets.items()},
     }
+    environment |= default_options(environment, image.environment, image.command, settings.memory)
     return ContainerSpec(
         environment=environment,
         port=settings.container_port,
@@ -173,3 +175,9 @@ def health_of_settings(image: ImageFacts, settings: Settings) -> HealthCheck:
         monitor=settings.monitor,
         by_image=image.has_healthcheck and not settings.health_path,
     )
+
+
+def java_heap(release: Release, image: ImageFacts, host_memory: int) -> Heap | None:
+    """The largest heap of the Java in a release's container, and what it takes besides; None without Java."""
+    environment = {**image.environment, **release.spec.environment}
+    return heap_of(environment, image.command, limit=release.spec.memory, host=host_memory)

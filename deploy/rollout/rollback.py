@@ -207,7 +207,7 @@ def _release(wish: GoingBack, chosen: _Chosen, image: ImageFacts, proxy_image: s
         deployed_by=wish.deployed_by,
         deployed_at=_stamp(wish.now),
         origin=entry.first if kept else "",
-        spec=kept.spec if kept and kept.spec else spec_of_settings(settings),
+        spec=kept.spec if kept and kept.spec else spec_of_settings(settings, image),
         health=kept.health if kept and kept.health else health_of_settings(image, settings),
     )
     return replace(release, fingerprint=fingerprint(release, salt=release.id))

@@ -8,7 +8,7 @@ from deploy.hosts.probe import gather
 from deploy.rollout import nginx, steps
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes, make_plan
-from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.refusals import Wanted, refuse, tight
 from deploy.rollout.release import ImageFacts
 from deploy.rollout.site import Site
 from deploy.rollout.stock import take_stock
@@ -70,6 +70,9 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
     facts = dict(zip(sites, (each[0] for each in looked), strict=True))
     found = dict(zip(sites, (each[1] for each in looked), strict=True))
     refuse(rollout.wanted, facts, found)
+    for host, here in facts.items():
+        if words := tight(rollout.wanted, here):
+            stream.warning(words, step="facts", host=host)
     ways = {host: choose(rollout.wanted.strategy, release, facts[host], found[host]) for host in sites}
     plan = make_plan(release, found, ways, rollout.wishes)
     healthy = plan.changes or _all_healthy(plan, sites)

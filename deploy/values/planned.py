@@ -37,6 +37,8 @@ class JavaHeap(_Frozen):
 
     bytes: int
     why: str
+    needs: int = 0
+    """Bytes that Java takes with all else, about; 0 in a plan of a version that did not tell."""
 
 
 class Seen(_Frozen):

@@ -35,6 +35,7 @@ def test_the_whole_text_of_a_change() -> None:
         "  ~ environment      TOKEN",
         "    pull             about 12.0 kB, 1 of 2 layers (all of them: 30.0 MB)",
         "    Java heap        at most 225 MiB: 75% of MEMORY 300m",
+        "    Java in all      about 466 MiB when it is busy",
         "    steps            pull, create, start, health, switch, drain, stop, commit, prune",
         "",
         "Changes pending on 1 host.",

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from deploy.rollout.found import find
-from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.refusals import Wanted, refuse, tight
+from deploy.rollout.release import ImageFacts
 from deploy.setup.trust import Trust
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
@@ -184,3 +185,21 @@ def test_root_without_its_capabilities_writes_only_what_is_its_own() -> None:
     facts = host_facts(mounts={"/srv/logs": theirs})
     assert "cannot write /srv/logs" in said(facts, root)
     assert said(facts, able) == ""
+
+
+def a_java(options: str, memory: int | None) -> Wanted:
+    image = ImageFacts(platform="linux/amd64", user="", labels={}, command=("java", "Main"))
+    spec = ContainerSpec(environment={"JAVA_TOOL_OPTIONS": options}, port=8080, memory=memory)
+    return replace(wanted(), release=a_release(spec=spec), image=image)
+
+
+def test_a_heap_that_does_not_fit_is_refused_and_a_tight_one_warned_of() -> None:
+    facts = host_facts()
+    too_large = a_java("-Xmx800m", 700 * 2**20)
+    assert "Java's heap may take 800m (as its options say), and MEMORY is 700m" in said(facts, too_large)
+    assert "the host has" in said(facts, a_java(f"-Xmx{facts.memory_total}", None))
+    close = a_java("-Xmx600m", 700 * 2**20)
+    assert said(facts, close) == ""
+    assert "heap 600m + metaspace 96m" in tight(close, facts)
+    assert tight(a_java("-Xmx300m", 700 * 2**20), facts) == ""
+    assert tight(wanted(), facts) == ""
