@@ -1,25 +1,18 @@
-"""The example application in its container on a host: what it may not do, and that it serves all the same."""
+"""The example application in its container on a host: what it may and gets, and that it ends when told."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from deploy.artifact.image import build_image
-from deploy.artifact.push import push
 from deploy.values.build import Build
-from deploy.values.events import Stream
 from tests.support.applications import Application
-from tests.support.images import remove_images
+from tests.support.java_builds import WISH, push_application
 from tests.support.rollouts import Releases
-from tests.support.sandbox import ROOT, RunningSandbox
+from tests.support.sandbox import RunningSandbox
 
-MIB = 2**20
 APP = "hello"
-WISH: dict[str, Any] = {"app_name": APP, "memory": 384 * MIB, "health_timeout": 120, "stop_timeout": 30}
 FORKS = "for i in $(seq 300); do sleep 20 & done; wait"
 
 
@@ -29,15 +22,10 @@ def build(
     running_sandbox: RunningSandbox,
     hello: Application,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Build]:
+) -> Build:
     """The example application's build, pushed."""
-    root: Path = tmp_path_factory.mktemp("pushing")
-    releases = Releases(sandbox=running_sandbox, engine=engine, root=root)
-    settings = releases.settings(**WISH)
-    jar = hello.build.jar.model_copy(update={"path": str(hello.jar)})
-    made = build_image(hello.build.model_copy(update={"jar": jar}), settings, ROOT, engine, Stream())
-    yield push(made.model_copy(update={"tag": "1.0.0-e2e"}), settings, engine, Stream())
-    remove_images(engine, f"jarship-build/{APP}")
+    root = tmp_path_factory.mktemp("pushing")
+    return push_application(Releases(sandbox=running_sandbox, engine=engine, root=root), hello)
 
 
 def inside(releases: Releases, script: str) -> str:
@@ -71,6 +59,21 @@ def test_by_default_it_gains_no_rights_and_cannot_take_the_host_down(
     container = releases.containers(releases.hosts[0])[APP]["HostConfig"]
     assert not container["Privileged"]
     assert container["PidsLimit"] == 120
+
+
+@pytest.mark.security(18)
+def test_java_gets_the_heap_that_was_told_and_ends_well_inside_its_stop_timeout(
+    releases: Releases, build: Build
+) -> None:
+    deploy(releases, build)
+    said = inside(releases, "java -XX:+PrintFlagsFinal -version")
+    heap = re.search(r"\bMaxHeapSize\s*=\s*(\d+)", said)
+    assert heap is not None
+    assert int(heap[1]) == 134 * 2**20
+    code = releases.sandbox.run(releases.hosts[0], f"docker stop {APP} > /dev/null; docker wait {APP}")
+    assert code.strip() == "143"
+    state = releases.containers(releases.hosts[0])[APP]["State"]
+    assert state["ExitCode"] == 143, "Java got SIGTERM, and nobody had to kill it after STOP_TIMEOUT"
 
 
 @pytest.mark.security(17)
