@@ -109,7 +109,7 @@ class Connection:
             raise ValueError("a script holds no NUL")
         channel = self.open_session(_BASH, timeout=timeout)
         try:
-            channel.sendall(text.encode() + b"\0")
+            self._feed(channel, text.encode() + b"\0")
         except OSError as error:
             channel.close()
             raise self.broken(error) from error
@@ -195,7 +195,7 @@ class Connection:
 
     def _finish(self, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float) -> Result:
         try:
-            channel.sendall(stdin)
+            self._feed(channel, stdin)
             channel.shutdown_write()
             # Both share a window of 2 MB, so stderr may wait until stdout has ended.
             out = self._drain(channel, deadline, errors=False)
@@ -216,6 +216,20 @@ class Connection:
         if result.code == 127 and lacks_bash(err):
             raise self.no_bash(err)
         return result
+
+    def _feed(self, channel: paramiko.Channel, data: bytes) -> None:
+        """Send to a command, which may have ended without reading: its output and exit code tell of that.
+
+        Raises:
+            OSError: the link broke; a TimeoutError when the command does not read.
+        """
+        try:
+            channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            if not self.alive():
+                raise
 
     def no_bash(self, err: str) -> HostError:
         """The error for a host without bash."""
