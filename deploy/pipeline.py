@@ -179,9 +179,12 @@ def _tag(run: Run, build: Build, *, given: str) -> Build:
 
 def _push(run: Run, ready: Settings, build: Build) -> Build:
     from deploy.artifact.push import push as push_image
+    from deploy.artifact.secret_scan import refuse_secrets
     from deploy.engine import local
 
-    return push_image(build, ready, local(run.stream), run.stream)
+    client = local(run.stream)
+    refuse_secrets(build, ready, run.root, client, run.stream)
+    return push_image(build, ready, client, run.stream)
 
 
 def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner: "Manner") -> None:

@@ -1,6 +1,6 @@
 """What the image is made of."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from deploy.values import names
 from deploy.values.groups.base import Keys
@@ -46,3 +46,13 @@ class ImageKeys(Keys):
             parse=names.parse_platform,
         ),
     ] = None
+    image_secrets: Annotated[
+        Literal["refuse", "warn"],
+        Key(
+            group="Image",
+            doc="refuse stops a push when jar, image or its history hold the value of a secret, or a private "
+            "key; warn only tells.",
+            example="warn",
+            parse=names.one_of("refuse", "warn"),
+        ),
+    ] = "refuse"
