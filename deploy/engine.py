@@ -5,15 +5,17 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import docker
+import requests
 from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
+from deploy import attached
 from deploy.values.errors import BuildError
 from deploy.values.events import Stream
 
@@ -61,12 +63,7 @@ def local(stream: Stream, environ: Mapping[str, str] = os.environ) -> docker.Doc
     """
     where, tls = _place(environ)
     try:
-        client = docker.DockerClient(
-            base_url=where,
-            tls=tls or False,
-            timeout=TIMEOUT,
-            use_ssh_client=where.startswith("ssh://"),
-        )
+        client = _Client(where, tls)
     except (DockerException, OSError) as error:
         raise _translated(error, where) from error
     if tuple(int(part) for part in client.api.api_version.split(".")) < (1, 41):
@@ -74,6 +71,30 @@ def local(stream: Stream, environ: Mapping[str, str] = os.environ) -> docker.Doc
             f"The Docker Engine at {where} is older than 20.10, the oldest one this was tried with."
         )
     return client
+
+
+class _Client(docker.DockerClient):
+    def __init__(self, where: str, tls: TLSConfig | None) -> None:
+        by_ssh = where.startswith("ssh://")
+        self.api = _Engine(base_url=where, tls=tls or False, timeout=TIMEOUT, use_ssh_client=by_ssh)
+
+
+class _Engine(docker.APIClient):
+    def _read_from_socket(
+        self, response: requests.Response, stream: bool, tty: bool = True, demux: bool = False
+    ) -> Any:
+        """Read an exec's or attach's output, however long it is silent."""
+        if self.base_url.startswith("http+docker://ssh"):
+            return super()._read_from_socket(response, stream, tty=tty, demux=demux)  # type: ignore[misc]
+        self._raise_for_status(response)  # type: ignore[attr-defined]
+        attached.buffer(response).raw._sock.settimeout(None)
+        return attached.output(self._frames(response, tty), stream=stream, demux=demux)
+
+    def _frames(self, response: requests.Response, tty: bool) -> Iterator[attached.Frame]:
+        try:
+            yield from attached.frames(response, tty=tty)
+        finally:
+            response.close()
 
 
 def _place(environ: Mapping[str, str]) -> tuple[str, TLSConfig | None]:

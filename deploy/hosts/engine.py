@@ -6,7 +6,6 @@ channel is kept and used again; starting one costs the host a process of 23 MB, 
 """
 
 import functools
-import struct
 from collections.abc import Iterator
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any, NoReturn
@@ -17,8 +16,8 @@ import urllib3
 from docker.auth import AuthConfig
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.utils.proxy import ProxyConfig
-from docker.utils.socket import consume_socket_output, demux_adaptor
 
+from deploy import attached
 from deploy.hosts.channel import ChannelSocket
 from deploy.hosts.connection import Connection
 from deploy.hosts.pool import Adapter
@@ -119,7 +118,7 @@ class _Engine(docker.APIClient):
 
     def _guarded(self, response: requests.Response, parts: Iterator[Any]) -> Iterator[Any]:
         """The parts of a stream, whose failure is a HostError and whose end by this side is its end."""
-        buffer = _buffer(response)
+        buffer = attached.buffer(response)
         try:
             yield from parts
         except _LIBRARY_ERRORS as error:
@@ -128,41 +127,25 @@ class _Engine(docker.APIClient):
 
     def _get_raw_response_socket(self, response: requests.Response) -> ChannelSocket:
         self._raise_for_status(response)  # type: ignore[attr-defined]
-        socket: ChannelSocket = _buffer(response).raw.sock
+        socket: ChannelSocket = attached.buffer(response).raw.sock
         return socket
 
     def _read_from_socket(
         self, response: requests.Response, stream: bool, tty: bool = True, demux: bool = False
     ) -> Any:
-        """Read an exec's or attach's output from the response's own buffer.
-
-        The SDK polls the socket below it, and loses what came in one packet with the headers.
-        """
+        """Read an exec's or attach's output."""
         self._raise_for_status(response)  # type: ignore[attr-defined]
-        frames = self._frames(response, tty)
-        parts: Iterator[Any] = (demux_adaptor(*frame) if demux else frame[1] for frame in frames)
-        return parts if stream else consume_socket_output(parts, demux=demux)  # type: ignore[call-overload]
+        return attached.output(self._frames(response, tty), stream=stream, demux=demux)
 
-    def _frames(self, response: requests.Response, tty: bool) -> Iterator[tuple[Any, bytes]]:
-        """The stream number and content of each frame, as the API's "attach" describes them."""
-        source = _buffer(response)
+    def _frames(self, response: requests.Response, tty: bool) -> Iterator[attached.Frame]:
         try:
-            while tty and (data := source.read1(65536)):
-                yield 1, data
-            while not tty and len(header := source.read(8)) == 8:
-                number, size = struct.unpack(">BxxxL", header)
-                yield number, source.read(size)
+            yield from attached.frames(response, tty=tty)
         except TimeoutError as error:
             self._fail(error)
         finally:
             response.close()
             # The channel went with the stream. The next call is near: an exec is asked for its exit code.
             self._custom_adapter.pool.warm()
-
-
-def _buffer(response: requests.Response) -> Any:
-    reply: Any = response.raw._fp
-    return reply.fp
 
 
 def unusable(connection: Connection, code: int, stderr: str) -> HostError:

@@ -41,15 +41,15 @@ def folder(releases: Releases, host: str = "host-1") -> Path:
 
 
 def test_an_image_with_a_healthcheck_is_judged_by_it_unless_health_path_is_set(releases: Releases) -> None:
-    releases.deploy(releases.build("1", healthcheck=True))
-    ill = releases.build("2", healthcheck=True)
+    releases.deploy(releases.build("asks-itself-1", healthcheck=True))
+    ill = releases.build("asks-itself-2", healthcheck=True)
     with pytest.raises(RolledBack) as raised:
         releases.deploy(ill, app_env={"HEALTH": "500"}, health_timeout=3)
     assert (raised.value.host, raised.value.step) == ("host-1", "health")
     assert raised.value.why.startswith("the image's HEALTHCHECK: unhealthy exit code 1")
-    assert releases.versions() == ["1", "1"]
+    assert releases.versions() == ["asks-itself-1"] * 2
     releases.deploy(ill, app_env={"HEALTH": "500"}, health_path="/")
-    assert releases.versions() == ["2", "2"]
+    assert releases.versions() == ["asks-itself-2"] * 2
 
 
 @BOTH
