@@ -408,3 +408,6 @@ namespace.add_collection(
 )
 namespace.add_collection(Collection("host", host_setup, host_trust))
 namespace.add_collection(Collection("sandbox", sandbox_up, sandbox_status, sandbox_down))
+
+for name in namespace.task_names:
+    namespace[name].full_name = name

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy.command import Run
-from deploy.pipeline import DeployOptions, engine_info, ready_settings, tell, who
+from deploy.command import Run, who
+from deploy.pipeline import DeployOptions, engine_info, ready_settings, tell
 from deploy.values.settings import Settings
 
 if TYPE_CHECKING:

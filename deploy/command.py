@@ -5,13 +5,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke import Context, Exit, Task, task
 
+from deploy.values.account import ending_of
 from deploy.values.errors import PENDING, SIGNALS, Failure, InputError, Interrupted, exit_code
 from deploy.values.events import Stream
 
@@ -33,7 +35,6 @@ class Run:
 
     def __init__(self, root: Path, *, keeps_events: bool = False) -> None:
         from deploy.output import terminal
-        from deploy.output.events_log import EventsLog
         from deploy.output.mask import Mask
 
         self.root = root
@@ -41,7 +42,33 @@ class Run:
         self.mask: Mask = Mask()
         self.stream = Stream(terminal.listener(sys.stderr, self.mask))
         if keeps_events:
-            self.stream.listen(EventsLog(root / EVENTS, self.mask))
+            self._keep_record()
+
+    def _keep_record(self) -> None:
+        from deploy.output.audit import audit_writer
+        from deploy.output.events_log import EventsLog
+        from deploy.output.junit import junit_writer
+        from deploy.output.record import Recorder, result_writer
+
+        writers = [write(self.root, self.mask) for write in (result_writer, junit_writer, audit_writer)]
+        self.recorder = Recorder(*writers)
+        self.stream.listen(EventsLog(self.root / EVENTS, self.mask))
+        self.stream.listen(self.recorder)
+
+    def begin(self, task: str) -> None:
+        """Let it be known which task this is, and in whose name it runs."""
+        from deploy.output.record import forget
+
+        forget(self.root, task)
+        job = self.environ.get("BUILD_URL") or self.environ.get("CI_JOB_URL") or ""
+        self.stream.fact(task=task, by=who(), job=job)
+
+    def end(self, error: BaseException | None) -> None:
+        """Let those who keep a record write it; a disk that refuses is told, and changes nothing else."""
+        try:
+            self.stream.emit("ended", "", data=asdict(ending_of(error)))
+        except OSError as refused:
+            self.stream.warning(f"No record was written of this: {refused}.")
 
     def settings(self, profile: str) -> "Settings":
         """Read the settings of a profile; what is secret in them is masked from now on."""
@@ -49,6 +76,7 @@ class Run:
 
         settings = load(self.root, profile, self.environ)
         self.mask.learn(settings.secret_values())
+        self.stream.fact(app=settings.app_name, profile=settings.profile)
         for note in settings.notes:
             self.stream.note(note)
         return settings
@@ -65,6 +93,18 @@ class Run:
         self.show(report.as_json(rows, self.mask) if json else report.table(rows, self.mask))
 
 
+def who() -> str:
+    """In whose name this runs: `user@machine`."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
 def pending() -> Exit:
     """The end of a `plan` that found something to do: no failure, but not 0 either."""
     return Exit(code=PENDING)
@@ -78,6 +118,8 @@ class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way
     """
 
     changing = False
+    full_name = ""
+    """With its namespace, where it is in one."""
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -89,10 +131,14 @@ class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way
         """Run the body."""
         context, *rest = args
         run = Run(Path.cwd(), keeps_events=self.changing)
-        with _exits(run.mask, debug="--debug" in sys.argv), _signals():
+        with _exits(run.mask, debug="--debug" in sys.argv):
             self._refuse_dry(context)
             self.times_called += 1
-            return self.body(run, *rest, **options)
+            with self._recorded(run), _signals():
+                return self.body(run, *rest, **options)
+
+    def _recorded(self, _run: Run) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _refuse_dry(self, context: Context) -> None:
         if self.changing and context.config.run.dry:
@@ -104,9 +150,19 @@ class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way
 
 
 class ChangingVerb(Verb):
-    """A task that changes something, here or on a host."""
+    """A task that changes something, here or on a host; what it came to is kept."""
 
     changing = True
+
+    @contextmanager
+    def _recorded(self, run: Run) -> Iterator[None]:
+        run.begin(self.full_name or self.name)
+        try:
+            yield
+        except BaseException as error:
+            run.end(error)
+            raise
+        run.end(None)
 
 
 def reads(**options: Any) -> Callable[[Callable[..., Any]], Verb]:

@@ -1,14 +1,12 @@
 """The road from source to the hosts, as the tasks walk it: one function a task, each in its words."""
 
-import getpass
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.command import Run
+from deploy.command import Run, who
 from deploy.values.build import Build
 from deploy.values.errors import BuildError, InputError, LeftDifferent
 from deploy.values.settings import Settings
@@ -97,6 +95,7 @@ def deploy(run: Run, settings: Settings, options: DeployOptions) -> None:
     ready = ready_settings(run, settings)
     if options.build:
         made = read(Path(options.build))
+        tell_of(run, made)
     else:
         made = _build(run, settings, ready, force=options.force, given=options.tag)
     _roll_out(run, rollout_of(run, ready, made, force=options.force, manner=manner))
@@ -198,6 +197,7 @@ def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner
             why="The plan has its own build, and says whether it was made with --force.",
         )
     planned = read_for(settings, options.plan)
+    tell_of(run, planned.build)
     ready = ready_settings(run, settings)
     rollout = rollout_of(run, ready, planned.build, force=planned.force, manner=manner)
     refuse_other_settings(planned, rollout)
@@ -227,11 +227,6 @@ def tell(run: Run, result: "Result") -> None:
             advice="When they answer again: invoke repair",
             host=", ".join(result.skipped),
         )
-
-
-def who() -> str:
-    """In whose name this runs: `user@machine`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def engine_info(run: Run) -> Mapping[str, Any] | None:
@@ -268,6 +263,13 @@ def _write(run: Run, build: Build) -> None:
     from deploy.build_file import PATH, write
 
     write(run.root / PATH, build)
+    tell_of(run, build)
+
+
+def tell_of(run: Run, build: Build) -> None:
+    """Let it be known what this is about."""
+    digest = build.pushed.digest if build.pushed else ""
+    run.stream.fact(release=build.tag, digest=digest, commit=build.source.commit)
 
 
 def _image_line(build: Build) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from deploy.output.clean import safe, safe_lines
 from deploy.output.mask import Mask
-from deploy.values.events import Event
+from deploy.values.events import UNSPOKEN, Event
 
 _STYLES = {"failed": "bold red", "warning": "yellow", "output": "dim", "finished": ""}
 _MARKS = {"finished": ("✔", "+"), "failed": ("✖", "x"), "warning": ("!", "!")}
@@ -35,7 +35,7 @@ class Live:
 
     def __call__(self, event: Event) -> None:
         """Show the event; silent from then on when nobody can see it any more."""
-        if self._lost:
+        if self._lost or event.kind in UNSPOKEN:
             return
         try:
             self._show(event)

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from deploy.output.clean import safe, safe_lines
 from deploy.output.mask import Mask
-from deploy.values.events import Event, Listener
+from deploy.values.events import UNSPOKEN, Event, Listener
 
 EVERY = 5.0
 """Seconds between two `progress` lines of one step in a log."""
@@ -45,7 +45,7 @@ class Plain:
 
     def __call__(self, event: Event) -> None:
         """Write the event's lines."""
-        if self._lost or not self._is_due(event):
+        if self._lost or event.kind in UNSPOKEN or not self._is_due(event):
             return
         stamp = time.strftime("%H:%M:%S", time.localtime(event.at))
         for line in lines(event, self._mask):

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from deploy.hosts.lock import Owner
+from deploy.rollout.audit import Audit
 from deploy.rollout.execute import execute
 from deploy.rollout.journal import Journal
 from deploy.rollout.reach import Locking, reach
@@ -25,7 +27,10 @@ from deploy.values.result import HostResult, Result
 class Intent:
     """Who wants to change which hosts, for what, and in which manner."""
 
+    task: str
+    """`deploy`, `rollback` or `repair`."""
     app: str
+    profile: str
     inventory: Inventory
     manner: Manner
     by: str
@@ -52,6 +57,7 @@ class Fleet:
     """The names of hosts that did not answer."""
     inventory: Inventory
     manner: Manner
+    stream: Stream
     begun: float
     """By the monotonic clock."""
 
@@ -69,13 +75,24 @@ class Fleet:
             HostError, RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
         """
         ready = {host: replace(site, registry_auth=registry_auth) for host, site in self.sites.items()}
+        self._tell(plan)
         journal = execute(plan, ready, bench, pause=self.manner.pause)
         return result_of(plan, self.inventory, journal, self.left_out, time.monotonic() - self.begun)
 
+    def _tell(self, plan: Plan) -> None:
+        """Let it be known what is brought, and what is in its place now."""
+        release = plan.release
+        self.stream.fact(
+            release=release.tag, release_id=release.id, digest=release.digest, commit=release.commit
+        )
+        for host in plan.hosts:
+            was = host.was.tag if host.was else ""
+            self.stream.fact(host=host.host, was=was, now=was, strategy=host.strategy)
+
 
 @contextmanager
-def changing(intent: Intent, stream: Stream) -> Iterator[Fleet]:
-    """Reach and lock every host; all is given back at the end.
+def changing(intent: Intent, bench: Bench, stream: Stream) -> Iterator[Fleet]:
+    """Reach and lock every host; all is given back at the end, and every touched host has its audit line.
 
     Raises:
         LockedError: somebody else is changing this application there.
@@ -84,20 +101,27 @@ def changing(intent: Intent, stream: Stream) -> Iterator[Fleet]:
     begun = time.monotonic()
     manner = intent.manner
     skipped: list[Unreachable] = []
+    stream.fact(app=intent.app, profile=intent.profile)
+    for host in intent.inventory.every():
+        stream.fact(host=host.name, url=host.url)
+    audit = Audit(task=intent.task, app=intent.app, profile=intent.profile, by=intent.by, mask=bench.mask)
     reached = reach(
         intent.inventory,
         stream,
         locking=Locking(app=intent.app, owner=intent.owner, wait=manner.wait),
         skip=skipped.append if manner.skip_unreachable else None,
+        at_end=partial(audit.write, stream),
     )
-    with reached as sites:
+    with stream.heard_by(audit), reached as sites:
         for missing in skipped:
+            stream.fact(host=missing.host, state="left out")
             stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
         yield Fleet(
             sites=sites,
             left_out=tuple(missing.host for missing in skipped),
             inventory=intent.inventory,
             manner=manner,
+            stream=stream,
             begun=begun,
         )
 

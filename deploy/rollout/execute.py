@@ -37,6 +37,8 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
         stage = Stage(name="start", batches=())
         try:
             for stage in plan.stages:
+                if stage.after_commit:
+                    _in_service(attempt)
                 _run_stage(stage, attempt)
         except (Failure, *steps.EXPECTED) as error:
             if stage.after_commit:
@@ -44,7 +46,15 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
             if pause and not isinstance(error, Interrupted):
                 leave(attempt, error)
             go_back(attempt, stage, error)
+        _in_service(attempt)
     return attempt.journal
+
+
+def _in_service(attempt: Attempt) -> None:
+    plan = attempt.plan
+    for name, site in attempt.sites.items():
+        state = "released" if plan.steps(name) else "unchanged"
+        site.stream.fact(host=name, state=state, now=plan.release.tag)
 
 
 def _run_stage(stage: Stage, attempt: Attempt) -> None:
@@ -102,7 +112,8 @@ def _run_work(work: Work, site: Site, journal: Journal) -> None:
     for step in work.steps:
         site.pause(0)
         site.check_lock()
-        with site.stream.step(step.name, step.text, host=work.host), journal.step(work.host, step):
+        announced = site.stream.step(step.name, step.text, host=work.host, phase=step.phase)
+        with announced, journal.step(work.host, step):
             _translated(step, site)
 
 

@@ -71,6 +71,7 @@ def _put_back(attempt: Attempt, error: Exception, back: set[str]) -> Outcome:
         broken |= _on_each(hosts, partial(_undo, attempt, batch, frozenset(broken)))
     changed = [host for host in _changed(attempt) if host not in broken]
     broken |= _on_each(changed, partial(_check, attempt, back))
+    _tell(attempt, broken)
     left = [standing(attempt.sites[host], attempt.plan.release.app) for host in broken]
     return Outcome(broken=broken, left=left, kept=kept)
 
@@ -100,6 +101,17 @@ def _regain(attempt: Attempt, host: str) -> None:
         site.stream.warning(f"It is back, but: {steps.explain(error)}", step="undo", host=host)
 
 
+def _tell(attempt: Attempt, broken: Collection[str]) -> None:
+    """Let it be known how every host that was touched has come out of it."""
+    was = {host.host: host.was for host in attempt.plan.hosts}
+    for host in attempt.journal.touched:
+        before = was.get(host)
+        told = (
+            {"state": "broken"} if host in broken else {"state": "back", "now": before.tag if before else ""}
+        )
+        attempt.sites[host].stream.fact(host=host, **told)
+
+
 def leave(attempt: Attempt, error: Exception) -> NoReturn:
     """Leave a failed rollout as it is, and say where each host stands.
 
@@ -112,6 +124,7 @@ def leave(attempt: Attempt, error: Exception) -> NoReturn:
     for batch in attempt.journal.batches:
         for host, done in batch.items():
             begun[host] += [step.name for step in done]
+            attempt.sites[host].stream.fact(host=host, state="paused")
     raise LeftDifferent(
         f"{cause.what} Paused: every host is left as it is.",
         why=cause.why,

@@ -16,6 +16,9 @@ from deploy.values.errors import HostError, LockedError, Unreachable
 from deploy.values.events import Stream
 from deploy.values.inventory import Inventory
 
+AtEnd = Callable[[Mapping[str, Connection], BaseException | None], None]
+"""Told the connections by host name, and the error that ends the work, if one does."""
+
 WAIT_TURN = 1.0
 """Seconds between two tries to get a lock that somebody else holds."""
 
@@ -37,6 +40,7 @@ def reach(
     *,
     locking: Locking | None = None,
     skip: Callable[[Unreachable], None] | None = None,
+    at_end: AtEnd | None = None,
 ) -> Iterator[Mapping[str, Site]]:
     """Reach every host at the same time; all is given back at the end.
 
@@ -45,6 +49,7 @@ def reach(
         stream: hears of it.
         locking: None where nothing will be changed.
         skip: told of each host that does not answer, which is then left out; None does not leave any out.
+        at_end: called with the locks held and the engines' channels closed, so that a session is free.
 
     Raises:
         HostError: a host cannot be reached, or its engine cannot be used.
@@ -60,6 +65,8 @@ def reach(
             with stream.step("lock", "every host"):
                 held = _hold(list(reached.values()), locking, stream)
                 locks = stack.enter_context(held).locks
+        if at_end:
+            _call_at_end(stack, at_end, reached)
 
         def session(connection: Connection) -> Session:
             return Session(
@@ -88,6 +95,13 @@ def _take(locking: Locking | None, connection: Connection) -> Lock:
     if locking is None:
         raise AssertionError(f"{connection.host.name} was reached for reading only")
     return hold(connection, locking.app, locking.owner)
+
+
+def _call_at_end(stack: ExitStack, at_end: AtEnd, reached: Mapping[str, Connection]) -> None:
+    def call(_kind: object, error: BaseException | None, _trace: object) -> None:
+        at_end(reached, error)
+
+    stack.push(call)
 
 
 def _hold(reached: Sequence[Connection], locking: Locking, stream: Stream) -> FleetLock:

@@ -52,7 +52,7 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
     settings = wish.settings
-    with changing(_intent(wish), stream) as fleet:
+    with changing(_intent(wish), bench, stream) as fleet:
         with stream.step("look", "at what each host is on"):
             pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
         plan = _plan(wish, pasts, fleet.sites, stream)
@@ -63,6 +63,8 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
 
 def _intent(wish: Mending) -> Intent:
     return Intent(
+        task="repair",
+        profile=wish.settings.profile,
         app=wish.settings.app_name,
         inventory=wish.settings.inventory(),
         manner=wish.manner,

@@ -80,7 +80,7 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
     settings = wish.settings
-    with changing(_intent(wish), stream) as fleet:
+    with changing(_intent(wish), bench, stream) as fleet:
         with stream.step("look", "what the hosts can go back to"):
             pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
         chosen = _choose(wish, pasts, stream)
@@ -92,6 +92,8 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
 
 def _intent(wish: GoingBack) -> Intent:
     return Intent(
+        task="rollback",
+        profile=wish.settings.profile,
         app=wish.settings.app_name,
         inventory=wish.settings.inventory(),
         manner=wish.manner,

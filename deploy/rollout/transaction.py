@@ -23,7 +23,7 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
         HostError: a host is unreachable or refuses; nothing was changed.
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
-    with changing(_intent(rollout), stream) as fleet:
+    with changing(_intent(rollout), bench, stream) as fleet:
         seen = survey(leaving_out(rollout, fleet.left_out), fleet.sites, stream)
         if planned:
             refuse_moved(planned, seen)
@@ -33,6 +33,8 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
 def _intent(rollout: Rollout) -> Intent:
     release = rollout.wanted.release
     return Intent(
+        task="deploy",
+        profile=release.profile,
         app=release.app,
         inventory=rollout.inventory,
         manner=rollout.manner,

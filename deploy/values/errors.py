@@ -106,3 +106,22 @@ class Interrupted(Failure):
 def exit_code(failure: Failure) -> int:
     """The exit code that a failure ends the process with."""
     return failure.code if isinstance(failure, Interrupted) else failure.exit_code
+
+
+_OUTCOMES = {
+    0: "done",
+    2: "refused: settings or options",
+    3: "refused: locked by another deploy",
+    4: "failed: build or registry",
+    5: "failed: a host refused, nothing changed",
+    6: "failed: rolled back",
+    7: "failed: left broken",
+    9: "done: hosts left different",
+}
+
+
+def outcome(code: int) -> str:
+    """What an exit code says of a task that has ended, in a few words."""
+    if code in {128 + number for number in SIGNALS}:
+        return f"interrupted by signal {code - 128}"
+    return _OUTCOMES.get(code, "failed: a defect")

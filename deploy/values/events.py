@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["started", "finished", "failed", "progress", "output", "note", "warning"]
+Kind = Literal["started", "finished", "failed", "progress", "output", "note", "warning", "fact", "ended"]
+
+UNSPOKEN: frozenset[Kind] = frozenset({"fact", "ended"})
+"""For records only: people are told the same in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,8 @@ class Event:
     """One thing that happened.
 
     `started`, `finished` and `failed` frame a step; `progress` replaces the last progress of the same step;
-    `output` is a line that a command printed; `note` and `warning` are said once.
+    `output` is a line that a command printed; `note` and `warning` are said once. A `fact` is known of its
+    host from now on, or of the whole task without one; `ended` is the task's end. Both say it in `data`.
     """
 
     kind: Kind
@@ -45,6 +49,16 @@ class Stream:
         """Add a listener; it hears what is emitted from now on."""
         self._listeners.append(listener)
 
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Have a listener for a while."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.remove(listener)
+
     def emit(
         self,
         kind: Kind,
@@ -66,7 +80,7 @@ class Stream:
             at=self._clock(),
         )
         with self._lock:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 listener(event)
 
     def note(self, text: str, *, step: str = "", host: str = "", **data: object) -> None:
@@ -85,14 +99,22 @@ class Stream:
         """Pass on a line that a command printed."""
         self.emit("output", line, step=step, host=host)
 
+    def fact(self, *, host: str = "", **data: object) -> None:
+        """Let it be known of a host, or of the task, to those who keep a record."""
+        self.emit("fact", "", host=host, data=data)
+
     @contextmanager
-    def step(self, name: str, text: str, *, host: str = "") -> Iterator[None]:
+    def step(self, name: str, text: str, *, host: str = "", **data: object) -> Iterator[None]:
         """Frame a step: `started`, then `finished`, or `failed` when an exception leaves it."""
-        self.emit("started", text, step=name, host=host)
+        self.emit("started", text, step=name, host=host, data=data)
         begun = time.monotonic()
+
+        def end(kind: Kind, said: str) -> None:
+            self.emit(kind, said, step=name, host=host, seconds=time.monotonic() - begun, data=data)
+
         try:
             yield
         except BaseException as error:
-            self.emit("failed", f"{text}: {error}", step=name, host=host, seconds=time.monotonic() - begun)
+            end("failed", f"{text}: {error}")
             raise
-        self.emit("finished", text, step=name, host=host, seconds=time.monotonic() - begun)
+        end("finished", text)

@@ -15,7 +15,7 @@ def _pipeline(body: str) -> str:
 
 def test_the_stages_are_those_of_the_pipeline_that_it_replaces() -> None:
     assert [(step.stage, step.command) for step in shell_steps(TEXT)] == [
-        ("Settings", './invokew config --profile="$PROFILE"'),
+        ("Settings", 'rm -f build/result.json build/junit-*.xml; ./invokew config --profile="$PROFILE"'),
         ("Check", ".venv/bin/nox"),
         ("Jar", './invokew jar --profile="$PROFILE"'),
         ("Docker image", './invokew image --profile="$PROFILE"'),
