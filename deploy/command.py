@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +38,7 @@ class Run:
         from deploy.output.mask import Mask
 
         self.root = root
+        self.hooked = False
         self.environ = dict(os.environ)
         self.mask: Mask = Mask()
         self.stream = Stream(terminal.listener(sys.stderr, self.mask))
@@ -55,13 +56,38 @@ class Run:
         self.stream.listen(EventsLog(self.root / EVENTS, self.mask))
         self.stream.listen(self.recorder)
 
-    def begin(self, task: str) -> None:
-        """Let it be known which task this is, and in whose name it runs."""
+    def begin(self, task: str, options: str = "") -> None:
+        """Let it be known which task this is, with which options, and in whose name it runs."""
         from deploy.output.record import forget
 
         forget(self.root, task)
         job = self.environ.get("BUILD_URL") or self.environ.get("CI_JOB_URL") or ""
-        self.stream.fact(task=task, by=who(), job=job)
+        self.stream.fact(task=task, options=options, by=who(), job=job)
+
+    def hook_after(self, error: BaseException | None) -> None:
+        """Run the hook that follows a release; whatever becomes of it, the release's own end stays.
+
+        Raises:
+            Interrupted: while the hook of a release that is in service ran.
+        """
+        from deploy.hooks import HookFailed, facts_of, hook_after, run_hook
+        from deploy.output.record import RELEASING
+
+        account = replace(self.recorder.account(), ending=ending_of(error))
+        name = hook_after(account, error) if account.fact("task") in RELEASING else ""
+        if not name:
+            return
+        self.hooked = True
+        try:
+            with _signals():
+                run_hook(name, facts_of(account, self.mask), root=self.root, stream=self.stream)
+        except HookFailed as failed:
+            self.stream.warning(f"{failed.what} {failed.why}".strip(), step=failed.step)
+        except Interrupted as again:
+            if error is None:
+                what = f"Interrupted after the commit: the release is in service; hooks/{name} was ended."
+                raise Interrupted(again.signal_number, what) from None
+            self.stream.warning(f"hooks/{name} was ended by a signal.")
 
     def end(self, error: BaseException | None) -> None:
         """Let those who keep a record write it; a disk that refuses is told, and changes nothing else."""
@@ -134,10 +160,10 @@ class Verb(Task):  # type: ignore[type-arg]  # Invoke's Task is generic in a way
         with _exits(run.mask, debug="--debug" in sys.argv):
             self._refuse_dry(context)
             self.times_called += 1
-            with self._recorded(run), _signals():
+            with self._recorded(run, options), _signals():
                 return self.body(run, *rest, **options)
 
-    def _recorded(self, _run: Run) -> AbstractContextManager[None]:
+    def _recorded(self, _run: Run, _options: Mapping[str, object]) -> AbstractContextManager[None]:
         return nullcontext()
 
     def _refuse_dry(self, context: Context) -> None:
@@ -155,11 +181,17 @@ class ChangingVerb(Verb):
     changing = True
 
     @contextmanager
-    def _recorded(self, run: Run) -> Iterator[None]:
-        run.begin(self.full_name or self.name)
+    def _recorded(self, run: Run, options: Mapping[str, object]) -> Iterator[None]:
+        given = " ".join(
+            f"--{name}={value}" for name, value in options.items() if value and name != "profile"
+        )
+        run.begin(self.full_name or self.name, given)
         try:
             yield
+            run.hook_after(None)
         except BaseException as error:
+            if not isinstance(error, Interrupted) or not run.hooked:
+                run.hook_after(error)
             run.end(error)
             raise
         run.end(None)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import child
-from deploy.values.errors import HostError
+from deploy.values.account import Account
+from deploy.values.errors import HostError, LeftDifferent
 from deploy.values.events import Stream
 
 FOLDER = "hooks"
@@ -17,8 +18,34 @@ LAST_LINES = 10
 """How many lines of a failed hook's output its failure quotes."""
 
 
+BEFORE, AFTER, FAILED = "pre-deploy", "post-deploy", "failed"
+"""What is run around a deploy, a rollback and a repair."""
+
+
 class HookFailed(HostError):
     """A hook could not be run, said no, or did not end in time."""
+
+
+def facts_of(account: Account, mask: Callable[[str], str]) -> dict[str, str]:
+    """The environment that tells a hook what is known so far; masked, as an error may quote anything."""
+    told = {
+        **{key: account.fact(key) for key in ("task", "app", "profile", "release", "digest", "commit", "by")},
+        "was": next((host.was for host in account.hosts if host.was), ""),
+        "hosts": ",".join(host.host for host in account.hosts),
+    }
+    if ending := account.ending:
+        error = f"{ending.what} {ending.why}".strip()
+        told |= {"exit_code": str(ending.exit_code), "result": ending.result, "error": error}
+        told |= {"error_host": ending.host, "error_step": ending.step}
+    return {f"HOOK_{name.upper()}": mask(text) for name, text in told.items()}
+
+
+def hook_after(account: Account, error: BaseException | None) -> str:
+    """Which hook follows a task that ended so; none when there was nothing to do."""
+    released = any(host.state == "released" for host in account.hosts)
+    if released and (error is None or isinstance(error, LeftDifferent)):
+        return AFTER
+    return "" if error is None else FAILED
 
 
 def run_hook(

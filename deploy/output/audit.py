@@ -47,6 +47,7 @@ def audit_line(account: Account, mask: Callable[[str], str], *, host: str = "") 
     told: dict[str, object] = {
         "when": moment(account.ended),
         "task": account.fact("task"),
+        "options": account.fact("options"),
         "app": account.fact("app"),
         "profile": account.fact("profile"),
         "who": who,

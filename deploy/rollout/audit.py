@@ -21,11 +21,7 @@ _SCRIPT = Path(__file__).with_name("audit.sh")
 class Audit:
     """A listener that knows what was done on which host, and in the end tells each host that was touched."""
 
-    task: str
     app: str
-    profile: str
-    by: str
-    """`user@machine`."""
     mask: Callable[[str], str]
     events: list[Event] = field(default_factory=list)
 
@@ -34,11 +30,14 @@ class Audit:
         if event.kind in {"started", "finished", "failed", "fact"}:
             self.events.append(event)
 
+    def account(self) -> Account:
+        """What is known so far."""
+        return account_of(self.events)
+
     def write(
         self, stream: Stream, connections: Mapping[str, Connection], error: BaseException | None
     ) -> None:
         """Append a line on every host that was touched; one that cannot take it is warned of, no more."""
-        stream.fact(task=self.task, app=self.app, profile=self.profile, by=self.by)
         account = account_of(self.events, ending_of(error or self._different()))
         touched = [host.host for host in account.hosts if host.touched and host.host in connections]
         if touched:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from deploy.hooks import BEFORE, facts_of, run_hook
 from deploy.hosts.lock import Owner
 from deploy.rollout.audit import Audit
 from deploy.rollout.execute import execute
@@ -58,6 +59,7 @@ class Fleet:
     inventory: Inventory
     manner: Manner
     stream: Stream
+    audit: Audit
     begun: float
     """By the monotonic clock."""
 
@@ -72,10 +74,14 @@ class Fleet:
             registry_auth: for pulls, as the Docker SDK's `auth_config`.
 
         Raises:
+            HookFailed: the hook `pre-deploy` said no; nothing was changed.
             HostError, RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
         """
         ready = {host: replace(site, registry_auth=registry_auth) for host, site in self.sites.items()}
         self._tell(plan)
+        if plan.changes:
+            facts = facts_of(self.audit.account(), bench.mask)
+            run_hook(BEFORE, facts, root=bench.root, stream=self.stream)
         journal = execute(plan, ready, bench, pause=self.manner.pause)
         return result_of(plan, self.inventory, journal, self.left_out, time.monotonic() - self.begun)
 
@@ -101,10 +107,7 @@ def changing(intent: Intent, bench: Bench, stream: Stream) -> Iterator[Fleet]:
     begun = time.monotonic()
     manner = intent.manner
     skipped: list[Unreachable] = []
-    stream.fact(app=intent.app, profile=intent.profile)
-    for host in intent.inventory.every():
-        stream.fact(host=host.name, url=host.url)
-    audit = Audit(task=intent.task, app=intent.app, profile=intent.profile, by=intent.by, mask=bench.mask)
+    audit = Audit(app=intent.app, mask=bench.mask)
     reached = reach(
         intent.inventory,
         stream,
@@ -112,7 +115,7 @@ def changing(intent: Intent, bench: Bench, stream: Stream) -> Iterator[Fleet]:
         skip=skipped.append if manner.skip_unreachable else None,
         at_end=partial(audit.write, stream),
     )
-    with stream.heard_by(audit), reached as sites:
+    with stream.heard_by(audit), _told(intent, stream), reached as sites:
         for missing in skipped:
             stream.fact(host=missing.host, state="left out")
             stream.warning(f"Left out: {missing.what} {missing.why}", step="connect", host=missing.host)
@@ -122,8 +125,17 @@ def changing(intent: Intent, bench: Bench, stream: Stream) -> Iterator[Fleet]:
             inventory=intent.inventory,
             manner=manner,
             stream=stream,
+            audit=audit,
             begun=begun,
         )
+
+
+@contextmanager
+def _told(intent: Intent, stream: Stream) -> Iterator[None]:
+    stream.fact(task=intent.task, app=intent.app, profile=intent.profile, by=intent.by)
+    for host in intent.inventory.every():
+        stream.fact(host=host.name, url=host.url)
+    yield
 
 
 def leaving_out(rollout: Rollout, names: tuple[str, ...]) -> Rollout:

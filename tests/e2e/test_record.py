@@ -8,6 +8,7 @@ import pytest
 
 from deploy.values.inventory import Host
 from tests.support.rollouts import APP, SECRET, Releases
+from tests.support.sshd import restart_sshd
 
 
 def on_host(releases: Releases, host: Host) -> list[dict[str, Any]]:
@@ -87,11 +88,59 @@ def test_a_host_that_cannot_take_its_line_is_warned_of_and_released_to(releases:
     releases.sandbox.run(two, f"install -d -o deploy ~deploy/.jarship/{APP}")
     releases.sandbox.run(two, f"printf '{{\"half' >~deploy/.jarship/{APP}/audit.jsonl")
     releases.sandbox.run(two, f"chown deploy ~deploy/.jarship/{APP}/audit.jsonl")
-    releases.deploy(releases.build("1"))
-    releases.sandbox.run(one, "rm ~deploy/.jarship")
+    releases.sandbox.run(two, "echo MaxSessions 3 >>/etc/ssh/sshd_config")
+    restart_sshd(releases.sandbox, two)
+    try:
+        releases.deploy(releases.build("1"))
+    finally:
+        releases.sandbox.run(one, "rm ~deploy/.jarship")
+        releases.sandbox.run(two, "sed -i /MaxSessions/d /etc/ssh/sshd_config")
+        restart_sshd(releases.sandbox, two)
     assert releases.versions() == ["1", "1"]
     warned = [(event.host, event.step) for event in releases.events if event.kind == "warning"]
     assert warned == [(one.name, "audit")]
     half, whole = releases.sandbox.run(two, f"cat ~deploy/.jarship/{APP}/audit.jsonl").splitlines()
     assert half == '{"half'
-    assert json.loads(whole)["what"] == "1"
+    assert json.loads(whole)["what"] == "1", "and it took no fourth session"
+
+
+def hook(releases: Releases, name: str, code: int = 0) -> None:
+    """One that writes down what it was told, and ends so."""
+    path = releases.root / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'#!/bin/sh\nenv | grep -v "^PATH=" >"$0.told"\necho heard by {name}\nexit {code}\n')
+    path.chmod(0o755)
+
+
+def told(releases: Releases, name: str) -> dict[str, str]:
+    text = (releases.root / "hooks" / f"{name}.told").read_text()
+    assert SECRET not in text
+    return dict(line.partition("=")[::2] for line in text.splitlines())
+
+
+def test_hooks_are_told_of_a_release_and_one_that_says_no_stops_it(releases: Releases) -> None:
+    hook(releases, "pre-deploy")
+    hook(releases, "post-deploy", 1)
+    hook(releases, "failed", 1)
+    code, said = deploy(releases, "1")
+    assert code == 0, said
+    assert "| heard by pre-deploy" in said
+    assert "hooks/post-deploy ended with exit code 1" in said
+    before, after = told(releases, "pre-deploy"), told(releases, "post-deploy")
+    assert (before["HOOK_TASK"], before["HOOK_RELEASE"], before["HOOK_WAS"]) == ("deploy", "1", "")
+    assert len(before["HOOK_HOSTS"].split(",")) == 2
+    assert after["HOOK_EXIT_CODE"] == "0"
+
+    code, said = deploy(releases, "2", STRATEGY="recreate", APP_ENV_HEALTH="500", HEALTH_TIMEOUT="1")
+    assert code == 6, said
+    assert "500" in said.rpartition("error:")[2], "a hook that fails hides no error"
+    failed = told(releases, "failed")
+    assert (failed["HOOK_EXIT_CODE"], failed["HOOK_ERROR_STEP"], failed["HOOK_WAS"]) == ("6", "health", "1")
+
+    hook(releases, "pre-deploy", 1)
+    before_all = [releases.containers(host) for host in releases.hosts]
+    code, said = deploy(releases, "3")
+    assert code == 5, said
+    assert "hooks/pre-deploy ended with exit code 1" in said
+    assert [releases.containers(host) for host in releases.hosts] == before_all
+    assert told(releases, "failed")["HOOK_EXIT_CODE"] == "5"

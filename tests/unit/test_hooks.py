@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.hooks import HookFailed, run_hook
+from deploy.command import Run
+from deploy.hooks import AFTER, FAILED, HookFailed, facts_of, hook_after, run_hook
+from deploy.values.account import Account, HostAccount, State, ending_of
+from deploy.values.errors import HostError, LeftDifferent, RolledBack
 from deploy.values.events import Event, Stream
 
 
@@ -95,3 +98,58 @@ def test_a_signal_that_ends_it_is_told(tmp_path: Path) -> None:
     hook(tmp_path, "#!/bin/sh\nkill -9 $$\n")
     with pytest.raises(HookFailed, match="was ended by signal 9"):
         run(tmp_path)
+
+
+def account(*states: State, error: BaseException | None = None) -> Account:
+    return Account(
+        facts={"task": "deploy", "app": "shop", "release": "1.2"},
+        hosts=tuple(
+            HostAccount(host=f"h{number}", state=state, was="1.1") for number, state in enumerate(states)
+        ),
+        ending=ending_of(error),
+    )
+
+
+def test_the_facts_are_told_masked() -> None:
+    error = RolledBack("Bad.", why="its password is hunter22", host="h1", step="health")
+    facts = facts_of(account("back", "back", error=error), lambda text: text.replace("hunter22", "****"))
+    assert facts["HOOK_HOSTS"] == "h0,h1"
+    assert (facts["HOOK_TASK"], facts["HOOK_RELEASE"], facts["HOOK_WAS"]) == ("deploy", "1.2", "1.1")
+    assert (facts["HOOK_EXIT_CODE"], facts["HOOK_ERROR_HOST"]) == ("6", "h1")
+    assert facts["HOOK_ERROR"] == "Bad. its password is ****"
+
+
+def test_which_hook_follows_which_end() -> None:
+    assert hook_after(account("released"), None) == AFTER
+    assert hook_after(account("unchanged"), None) == "", "there was nothing to do"
+    assert hook_after(account("released", "left out"), LeftDifferent("Left out.")) == AFTER
+    assert hook_after(account("paused"), LeftDifferent("Paused.")) == FAILED
+    assert hook_after(account(), HostError("No.")) == FAILED
+
+
+def ended_run(root: Path) -> tuple[Run, list[Event]]:
+    run, heard = Run(root, keeps_events=True), list[Event]()
+    run.stream.listen(heard.append)
+    run.begin("deploy")
+    run.stream.fact(host="h1", state="released")
+    return run, heard
+
+
+@pytest.mark.parametrize("error", [None, RolledBack("Bad.")])
+def test_a_hook_that_fails_afterwards_is_a_warning_and_no_more(
+    tmp_path: Path, error: Exception | None
+) -> None:
+    hook(tmp_path, "#!/bin/sh\nexit 3\n", name=FAILED if error else AFTER)
+    run, heard = ended_run(tmp_path)
+    run.hook_after(error)
+    assert [event.text for event in heard if event.kind == "warning"] == [
+        f"The hook hooks/{FAILED if error else AFTER} ended with exit code 3."
+    ]
+
+
+def test_a_task_that_releases_nothing_has_no_hook(tmp_path: Path) -> None:
+    hook(tmp_path, "#!/bin/sh\n", name=FAILED)
+    run, _ = ended_run(tmp_path)
+    run.stream.fact(task="jar")
+    run.hook_after(RolledBack("Bad."))
+    assert not run.hooked
