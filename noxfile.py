@@ -61,6 +61,12 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Every fault of the table, on a sandbox, also those that take long; prints the table with its rows."""
+    _pytest(session, "tests/e2e", "tests/integration", "tests/faults", "-m", "fault", "--timeout=1500")
+
+
+@nox.session
 def zero_downtime(session: nox.Session) -> None:
     """100,000 requests over 20 start-first deploys and 5 rollbacks; prints what was lost."""
     _pytest(session, "tests/figures", "--timeout=1500", "--capture=no")

@@ -20,7 +20,7 @@ from deploy.values.errors import (
     RolledBack,
 )
 from deploy.values.plan import Stage
-from deploy.values.steps import StopOld
+from deploy.values.steps import StartProxy, StopOld
 
 PREPARING = ("start", "pull", "prepare")
 """The stages in which no service is touched."""
@@ -88,17 +88,16 @@ def _changed(attempt: Attempt) -> list[str]:
 
 
 def _regain(attempt: Attempt, host: str) -> None:
-    """See that a host can be put back; one that was lost gets what served there started again."""
+    """See that a host can be put back, and that what served there runs, or can be started by an undo."""
     site, release = attempt.sites[host], attempt.plan.release
     plan = next(planned for planned in attempt.plan.hosts if planned.host == host)
-    if not regain(site, release, plan):
-        return
-    old_too = not any(isinstance(step, StopOld) for step in attempt.journal.begun(host))
+    regain(site, release, plan)
+    begun = {type(step) for step in attempt.journal.begun(host)}
     try:
-        stand_up(site, release.app, plan, old_too=old_too)
+        stand_up(site, release.app, plan, proxy=StartProxy not in begun, old=StopOld not in begun)
     except (Failure, *steps.EXPECTED) as error:
         # What counts is how it stands at the end, and that is looked at.
-        site.stream.warning(f"It is back, but: {steps.explain(error)}", step="undo", host=host)
+        site.stream.warning(f"What served there: {steps.explain(error)}", step="undo", host=host)
 
 
 def _tell(attempt: Attempt, broken: Collection[str]) -> None:

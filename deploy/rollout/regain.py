@@ -50,8 +50,8 @@ def regain(site: Site, release: Release, plan: HostPlan) -> bool:
     return True
 
 
-def stand_up(site: Site, app: str, plan: HostPlan, *, old_too: bool) -> None:
-    """Start what served before the host was lost, where its engine has not done so.
+def stand_up(site: Site, app: str, plan: HostPlan, *, proxy: bool, old: bool) -> None:
+    """Start what served before, where it has ended meanwhile.
 
     An engine that was killed leaves containers down that it finds running when it returns, whatever their
     restart policy is.
@@ -60,18 +60,26 @@ def stand_up(site: Site, app: str, plan: HostPlan, *, old_too: bool) -> None:
         site: the host.
         app: the application's name.
         plan: what the host was found with.
-        old_too: whether the container from before is still to run; else whoever undoes its stop starts it.
+        proxy: whether the proxy from before is still to run; else whoever undoes its replacement sees to it.
+        old: whether the container from before is still to run; else whoever undoes its stop starts it.
 
     Raises:
         Failure: the container from before is not healthy.
         DockerException: something cannot be started.
     """
-    there = exists(site, proxy_name(app))
-    if there and not there["State"]["Running"]:
-        site.api.start(there["Id"])
-    if old_too and plan.was and plan.was.running:
-        site.api.start(plan.was.id)
+    if proxy:
+        _start(site, proxy_name(app))
+    if old and plan.was and plan.was.running and _start(site, plan.was.id):
         health.await_healthy(site, plan.was.id, plan.was.health)
+
+
+def _start(site: Site, container: str) -> bool:
+    """Start a container that has ended; returns whether it was one."""
+    there = exists(site, container)
+    if there is None or there["State"]["Running"]:
+        return False
+    site.api.start(there["Id"])
+    return True
 
 
 def _engine_answers(site: Site) -> bool:

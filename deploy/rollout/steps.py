@@ -97,12 +97,24 @@ def _create(step: Create, site: Site) -> None:
 
 
 def _remove_candidate(step: Create, site: Site) -> None:
-    _remove(site, step.release.container)
+    there = containers.exists(site, step.release.container)
+    # Somebody else's of the same name, for which creating ours has failed, is not ours to remove.
+    if there and there["Config"]["Labels"].get(labels.RELEASE) == step.release.id:
+        _remove(site, there["Id"])
 
 
 def _stop_old(step: StopOld, site: Site) -> None:
     containers.set_restart_policy(site, step.old.id, "no")
+    was_running = _runs(site, step.old.id)
     site.api.stop(step.old.id)
+    code = site.api.inspect_container(step.old.id)["State"].get("ExitCode")
+    if was_running and code == health.SIGKILLED:
+        site.stream.warning(
+            f"{step.old.tag or step.old.name} did not end within its STOP_TIMEOUT and was killed: exit code "
+            f"{code}. Requests that it had begun are lost; it has to heed SIGTERM.",
+            step=step.name,
+            host=site.host.name,
+        )
 
 
 def _start_old(step: StopOld, site: Site) -> None:

@@ -1,6 +1,5 @@
 """`plan` and `deploy --plan` on real hosts: what is told comes true, and nothing is touched by telling it."""
 
-import resource
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -121,13 +120,9 @@ def test_the_same_build_is_nothing_to_plan_and_nothing_to_do(releases: Releases)
     assert not read.changes
     assert [(host.action, host.changes) for host in read.hosts] == [("nothing", ())] * 2
 
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     again = run(releases, "deploy", file_of(releases, build))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert again.code == 0, again.err
     assert "Nothing to do." in again.out
-    # By CPU time, which other load does not change; the clock shows under 2 s on an idle machine.
-    assert after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime < 2
 
     (host, _) = make_plan(releases, build, force=True).hosts
     assert (host.action, host.changes) == ("replace", ())

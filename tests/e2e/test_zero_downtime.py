@@ -9,6 +9,7 @@ import pytest
 
 from deploy.values.errors import RolledBack
 from tests.support.probing import longest_gap, probing, told
+from tests.support.requests_in_flight import InFlight
 from tests.support.rollouts import Releases
 
 START = 1.5
@@ -42,6 +43,17 @@ def test_going_back_after_the_switch_loses_no_request(releases: Releases) -> Non
     assert not probe.lost, told(probe.requests)
     assert probe.versions() == ["1", "2"]
     assert releases.versions() == ["1", "1"]
+
+
+@pytest.mark.fault(34)
+def test_what_was_begun_before_a_switch_is_answered(releases: Releases) -> None:
+    host = releases.hosts[0]
+    releases.deploy(releases.build("1"), only=(host,))
+    slow = InFlight(host=host, seconds=4)
+    with releases.at("switch", host, slow.begin):
+        releases.deploy(releases.build("2"), only=(host,), strategy="start-first", drain_timeout=30)
+    assert slow.wait() == ["200"] * 5
+    assert releases.version(host) == "2"
 
 
 def test_recreate_is_away_for_little_longer_than_the_start(releases: Releases) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from deploy.rollout import go_back, steps
 from deploy.rollout.execute import execute
@@ -44,6 +44,9 @@ class Silent:
 
     def ping(self) -> bool:
         return True
+
+    def inspect_container(self, name: str) -> None:
+        raise NotFound(name)
 
     def containers(self, **_: object) -> None:
         raise DockerException("no engine here")
@@ -328,16 +331,16 @@ def test_a_host_where_nothing_but_a_pull_was_begun_is_not_waited_for(
 
 
 @pytest.mark.fault(41)
-@pytest.mark.parametrize(("stopped", "old_too"), [(False, True), (True, False)])
-def test_on_a_host_that_was_lost_what_served_is_started_before_anything_is_undone(
-    done: list[str], monkeypatch: pytest.MonkeyPatch, stopped: bool, old_too: bool
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_served_is_started_before_anything_is_undone_unless_an_undo_does_so(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
-    monkeypatch.setattr(go_back, "regain", lambda *_: True)
-    monkeypatch.setattr(
-        go_back, "stand_up", lambda *_, old_too: done.append(f"stand up, the old one too: {old_too}")
-    )
-    monkeypatch.setattr(go_back, "StopOld", Noted if stopped else Silent)
+    def up(*_: object, proxy: bool, old: bool) -> None:
+        done.append(f"stand up: proxy {proxy}, old {old}")
+
+    monkeypatch.setattr(go_back, "stand_up", up)
+    monkeypatch.setattr(go_back, "StopOld", Noted if begun else Silent)
     bad = Noted(label="bad", act=fails(HostError("The SSH connection broke.", host="h1")))
     with pytest.raises(RolledBack):
         execute(plan(stage("first", {"h1": [bad]})), sites("h1"), BENCH)
-    assert done == ["h1 do bad", f"stand up, the old one too: {old_too}", "h1 undo bad"]
+    assert done == ["h1 do bad", f"stand up: proxy True, old {not begun}", "h1 undo bad"]

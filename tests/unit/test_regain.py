@@ -45,7 +45,7 @@ class Computer:
     engine: list[Exception] = field(default_factory=list)
     containers_: list[dict[str, Any]] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)
-    proxied: bool = True
+    there: bool = True
     said: list[str] = field(default_factory=list)
 
     def connect(self) -> Any:
@@ -71,7 +71,7 @@ class Computer:
         return self.containers_
 
     def inspect_container(self, name: str) -> dict[str, Any]:
-        if not self.proxied:
+        if not self.there:
             raise NotFound(name)
         return {"Id": name, "State": {"Running": name not in self.stopped}}
 
@@ -216,18 +216,17 @@ def test_it_can_be_cancelled(site: Make) -> None:
 def test_what_the_engine_did_not_start_again_is_started(site: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
     monkeypatch.setattr(health, "await_healthy", lambda _site, name, _check: checked.append(name))
-    computer = Computer(stopped={"hello-proxy"})
-    stand_up(site(computer), "hello", planned(), old_too=True)
+    computer = Computer(stopped={"hello-proxy", "old"})
+    stand_up(site(computer), "hello", planned(), proxy=True, old=True)
     assert computer.said == ["start hello-proxy", "start old"]
     assert checked == ["old"]
 
 
 def test_what_was_stopped_on_purpose_stays_so(site: Make) -> None:
-    computer = Computer()
-    stand_up(site(computer), "hello", planned(), old_too=False)
-    stand_up(site(computer), "hello", planned(None), old_too=True)
-    computer.proxied = False
-    stand_up(site(computer), "hello", planned(None), old_too=True)
+    computer = Computer(stopped={"hello-proxy", "old"})
+    stand_up(site(computer), "hello", planned(), proxy=False, old=False)
+    computer.there = False
+    stand_up(site(computer), "hello", planned(), proxy=True, old=True)
     assert computer.said == []
 
 

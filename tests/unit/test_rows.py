@@ -1,0 +1,20 @@
+from collections import Counter
+
+from tests.support.rows import FAULTS, FIRST, rows_of, table
+
+
+def test_every_row_has_a_test_where_a_host_or_a_registry_is_real() -> None:
+    covered = rows_of("e2e", "faults", "integration")
+    assert covered == set(FAULTS)
+
+
+def test_the_rows_that_come_first_run_with_every_test_of_this_repository() -> None:
+    assert rows_of("unit", "integration", "e2e") >= FIRST
+
+
+def test_the_table_tells_of_each_row_what_came_of_it() -> None:
+    lines = list(table({1: Counter(passed=2), 2: Counter(passed=1, failed=1)}))
+    assert lines[0].split() == ["1", "host", "down", "2", "passed"]
+    assert lines[1].endswith("1 failed, 1 passed")
+    assert lines[2].endswith("NOT COVERED")
+    assert lines[-1] == "1 of 45 rows covered and passed"
