@@ -2,77 +2,38 @@
 
 import hashlib
 import io
-import json
 import tarfile
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
 
 from docker import DockerClient
-from docker.errors import APIError
 from docker.models.images import Image as EngineImage
 
+from deploy.artifact import own_dockerfile as own
 from deploy.artifact import transfer
+from deploy.artifact.engine_build import (
+    STEP,
+    Bench,
+    Built,
+    Given,
+    Recipe,
+    Told,
+    run_build,
+    take_or_build,
+    tell_layers,
+)
 from deploy.artifact.layers import LayerTar, Split, split_jar, write_layers
 from deploy.values import labels
 from deploy.values.build import Build, Image, Source
-from deploy.values.errors import BuildError, InputError
+from deploy.values.errors import InputError
 from deploy.values.events import Stream
 from deploy.values.reference import parse_reference
 from deploy.values.settings import Settings
 
-STEP = "image"
 DOCKERFILE = Path("docker/app/Dockerfile")
 LAUNCHER = "org.springframework.boot.loader.launch.JarLauncher"
 """The class that the Dockerfile starts as it is written: Spring Boot's since 3.2."""
-CACHE = "jarship-build"
-"""Local repository that marks what was built of which inputs; never pushed."""
-KEPT = 10
-"""How many images of an application stay in this engine: machines that build for years must not fill."""
-FORMAT = 1
-"""Raised when the tars change for the same jar."""
-BUILD_SECONDS = 600
 OCI = "org.opencontainers.image."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """All that an image is made of, besides the jar's files."""
-
-    dockerfile: str
-    base: str
-    """The base image's reference."""
-    base_id: str
-    platform: str
-    labels: Mapping[str, str]
-    jar_sha256: str
-    repository: str
-    """Path of the image in the registry; for people only."""
-    application_time: int
-    """See `write_layers`."""
-
-    @property
-    def key(self) -> str:
-        """A hash of it: the same key means the same image."""
-        content = {
-            "format": FORMAT,
-            "dockerfile": self.dockerfile,
-            "base": self.base_id,
-            "platform": self.platform,
-            "labels": dict(self.labels),
-            "jar": self.jar_sha256,
-            "time": self.application_time,
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def name(self) -> str:
-        """The name that the image of this recipe has in the local engine."""
-        return f"{CACHE}/{self.repository}:{self.key[:16]}"
 
 
 @transfer.engine_failures(STEP)
@@ -100,48 +61,62 @@ def build_image(
     """
     jar = _jar_of(build, root)
     platform = settings.platform or engine_platform(client)
+    split = split_jar(jar)
+    given = Given(
+        build=build,
+        jar=jar,
+        platform=platform,
+        labels=image_labels(build, settings.app_name),
+        application_time=_application_time(build.source, split),
+    )
+    bench = Bench(settings=settings, root=root, client=client, stream=stream, nocache=nocache)
+    made, base = own.build_own(given, bench) if settings.dockerfile else _layered(given, split, bench)
+    return _with_image(build, made, base)
+
+
+def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str]:
+    """An image with a layer for each part of the jar, and its base."""
+    settings, client, stream = bench.settings, bench.client, bench.stream
     base = transfer.ensure_image(
         client,
         settings.base_image,
-        platform,
+        given.platform,
         auth=transfer.credentials_for(settings.base_image, settings),
         stream=stream,
         step=STEP,
     )
-    split = split_jar(jar)
     if not split.indexed:
         stream.warning(
             "The jar has no layers index, so all of it is one layer, sent whole at each release. "
             "Spring Boot 2.4 and newer write one; older: layered() in bootJar, or <layers> in Maven.",
             step=STEP,
         )
+    reference = str(parse_reference(settings.base_image).pinned)
     recipe = Recipe(
-        dockerfile=(root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
-        base=str(parse_reference(settings.base_image).pinned),
+        dockerfile=(bench.root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
+        base=reference,
         base_id=base.id or "",
-        platform=platform,
-        labels=image_labels(build, settings.app_name),
-        jar_sha256=build.jar.sha256,
+        platform=given.platform,
+        labels=given.labels,
+        jar_sha256=given.build.jar.sha256,
         repository=settings.image,
-        application_time=_application_time(build.source, split),
+        application_time=given.application_time,
+        arguments={"BASE_IMAGE": reference},
     )
-    image = None if nocache else transfer.local_image(client, recipe.name)
-    if image is None:
-        image = _build(client, jar, split, recipe, stream, nocache=nocache)
-    else:
-        stream.note(f"Image {short(image.id)} is there already.", step=STEP, reused=True)
-    return _with_image(build, image, settings.base_image)
+
+    def build(directory: Path) -> None:
+        tars = write_layers(given.jar, split, directory, recipe.application_time)
+        context = _context(recipe.dockerfile, tars, directory / "context.tar")
+        with context.open("rb") as content:
+            _tell_layers(tars, run_build(client, content, recipe, nocache=bench.nocache), stream)
+
+    return take_or_build(bench, recipe, build), settings.base_image
 
 
 def engine_platform(client: DockerClient) -> str:
     """The platform that the engine builds for unless told otherwise."""
     version = client.version()
     return f"{version['Os']}/{version['Arch']}"
-
-
-def short(digest: str | None) -> str:
-    """A digest or id as people read it."""
-    return (digest or "").removeprefix("sha256:")[:12]
 
 
 def _jar_of(build: Build, root: Path) -> Path:
@@ -185,46 +160,10 @@ def image_labels(build: Build, app: str) -> dict[str, str]:
     return {name: value for name, value in stated.items() if value}
 
 
-def _build(
-    client: DockerClient, jar: Path, split: Split, recipe: Recipe, stream: Stream, *, nocache: bool
-) -> EngineImage:
-    with (
-        stream.step(STEP, f"Build the image on {recipe.base} for {recipe.platform}"),
-        tempfile.TemporaryDirectory(prefix="jarship-") as directory,
-    ):
-        tars = write_layers(jar, split, Path(directory), recipe.application_time)
-        context = _context(recipe.dockerfile, tars, Path(directory) / "context.tar")
-        with context.open("rb") as content:
-            cached = _run_build(client, content, recipe, nocache=nocache)
-    _tell_layers(tars, cached, stream)
-    _forget_old(client, f"{CACHE}/{recipe.repository}")
-    return client.images.get(recipe.name)
-
-
-def _tell_layers(tars: tuple[LayerTar, ...], cached: frozenset[str], stream: Stream) -> None:
-    layers = [
-        {"name": tar.name, "bytes": tar.size, "reused": f"ADD {tar.name}.tar /" in cached} for tar in tars
-    ]
-    told = [
-        f"{layer['name']} {_size(tar.size)} {'reused' if layer['reused'] else 'new'}"
-        for tar, layer in zip(tars, layers, strict=True)
-        if tar.size
-    ]
-    stream.note(f"Layers: {', '.join(told)}.", step=STEP, layers=layers)
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
-
-
-def _forget_old(client: DockerClient, repository: str) -> None:
-    """Drop the names of all but the newest images; one that has another name, or a container, stays."""
-    found = sorted(client.api.images(name=repository), key=lambda image: -image["Created"])
-    for image in found[KEPT:]:
-        for name in image["RepoTags"]:
-            if name.startswith(f"{repository}:"):
-                with suppress(APIError):  # Another job was faster, or a container uses it.
-                    client.api.remove_image(name)
+def _tell_layers(tars: tuple[LayerTar, ...], built: tuple[Built, ...], stream: Stream) -> None:
+    cached = {one.instruction for one in built if one.cached}
+    layers = [Told(name=tar.name, size=tar.size, reused=f"ADD {tar.name}.tar /" in cached) for tar in tars]
+    tell_layers(layers, stream)
 
 
 def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
@@ -239,47 +178,6 @@ def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
                 member.size, member.mode = tar.path.stat().st_size, 0o644
                 context.addfile(member, content)
     return path
-
-
-def _run_build(client: DockerClient, context: IO[bytes], recipe: Recipe, *, nocache: bool) -> frozenset[str]:
-    """Let the engine build; the instructions that it took from its cache."""
-    events: Iterator[dict[str, Any]] = client.api.build(
-        fileobj=context,
-        custom_context=True,
-        tag=recipe.name,
-        nocache=nocache,
-        rm=True,
-        forcerm=True,
-        timeout=BUILD_SECONDS,
-        decode=True,
-        platform=recipe.platform,
-        buildargs={"BASE_IMAGE": recipe.base},
-        labels=dict(recipe.labels),
-    )
-    return _read_build(events)
-
-
-def _read_build(events: Iterator[dict[str, Any]]) -> frozenset[str]:
-    lines: list[str] = []
-    cached: set[str] = set()
-    instruction = ""
-    for event in events:
-        words = (event.get("errorDetail") or {}).get("message") or event.get("error")
-        if words:
-            raise BuildError(
-                "The image could not be built.",
-                why=words.strip(),
-                advice=f"Look at {DOCKERFILE}, BASE_IMAGE and the engine's space: docker system df",
-                step=STEP,
-                details=lines[-10:],
-            )
-        for line in filter(None, (event.get("stream") or "").splitlines()):
-            lines.append(line)
-            if line.startswith("Step "):
-                instruction = line.partition(" : ")[2]
-            elif line.strip() == "---> Using cache":
-                cached.add(instruction)
-    return frozenset(cached)
 
 
 def _with_image(build: Build, image: EngineImage, base: str) -> Build:

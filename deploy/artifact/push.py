@@ -14,7 +14,7 @@ from docker import DockerClient
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
-from deploy.artifact.image import short
+from deploy.artifact.engine_build import short
 from deploy.artifact.tag import with_suffix
 from deploy.registry import Registry, open_registry
 from deploy.values.build import Build, Image, Pushed

@@ -62,6 +62,8 @@ class _Record(BaseModel):
 
     jar: str = ""
     """SHA-256 of the last jar in which nothing was found; empty when something was."""
+    image: str = ""
+    """Id of the last image by a Dockerfile of the project's own in whose layers nothing was found."""
     libraries: tuple[str, ...] = ()
     """Name, CRC-32 and size of each of its libraries without findings."""
     salt: str = ""
@@ -75,6 +77,8 @@ def refuse_secrets(
 ) -> None:
     """Refuse to push an image that gives secrets away: jar, configuration and history are looked at.
 
+    So are the layers that a project's own Dockerfile made; in others there is nothing but the jar's files.
+
     A jar that was found clean of the same secrets is not read again, nor are its libraries in another jar.
 
     Args:
@@ -86,6 +90,8 @@ def refuse_secrets(
     """
     named = named_secrets(settings)
     findings = [*_jar(build, root, named, stream), *_image(build, client, named)]
+    if settings.dockerfile:
+        findings += _own_layers(build, root, client, named)
     if not findings:
         return
     if settings.image_secrets == "warn":
@@ -154,8 +160,13 @@ def scan_text(place: str, content: bytes, named: Named, *, library: bool = False
             found = is_text and not library and _stands_alone(word, content)
         if found:
             yield Finding(place=place, what=f"the value of {key}")
-    if is_text and b"PRIVATE KEY-----" in content and _KEY.search(content):
+    if is_text and holds_private_key(content):
         yield Finding(place=place, what=PRIVATE_KEY)
+
+
+def holds_private_key(content: bytes) -> bool:
+    """Whether a text holds a private key, in PEM or OpenSSH's form."""
+    return b"PRIVATE KEY-----" in content and _KEY.search(content) is not None
 
 
 def _stands_alone(word: bytes, content: bytes) -> bool:
@@ -187,6 +198,7 @@ def _jar(build: Build, root: Path, named: Named, stream: Stream) -> list[Finding
         return []
     salt = record.salt if same else secrets.token_hex(16)
     kept = _Record(
+        image=record.image if same else "",
         jar="" if findings else build.jar.sha256,
         libraries=tuple(sorted(clean)),
         salt=salt,
@@ -204,6 +216,21 @@ def _image(build: Build, client: DockerClient, named: Named) -> Iterator[Finding
     yield from scan_text("the image's configuration", json.dumps(seen["Config"]).encode(), named)
     steps = "\n".join(str(step.get("CreatedBy", "")) for step in api.history(build.image.id))
     yield from scan_text("the image's history", steps.encode(), named)
+
+
+def _own_layers(build: Build, root: Path, client: DockerClient, named: Named) -> list[Finding]:
+    """Look into what a project's own Dockerfile put into the image, unless that was found clean before."""
+    from deploy.artifact.layer_scan import scan_layers
+
+    record = _read_record(root)  # `_jar` has seen to it that it is of these secrets
+    if build.image is None or (
+        record.image == build.image.id and record.secrets == _digest(named, record.salt)
+    ):
+        return []
+    findings = list(scan_layers(client, build.image, named))
+    kept = record.model_copy(update={"image": "" if findings else build.image.id})
+    write_atomically(root / RECORD, kept.model_dump_json(indent=2) + "\n")
+    return findings
 
 
 def _read_record(root: Path) -> _Record:

@@ -185,7 +185,7 @@ def test_the_image_of_the_same_inputs_is_not_built_again(engine: docker.DockerCl
 def test_only_the_newest_images_stay(
     engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.artifact.image.KEPT", 1)
+    monkeypatch.setattr("deploy.artifact.engine_build.KEPT", 1)
     given = [
         build_of_jar(write_boot_jar(tmp_path / f"{page}.jar", page=page), source=some_source(subject=page))
         for page in ("older", "newer")

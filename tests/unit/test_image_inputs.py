@@ -11,7 +11,8 @@ from docker import DockerClient
 from docker.errors import APIError
 
 from deploy.artifact import image
-from deploy.artifact.image import Recipe, build_image, image_labels
+from deploy.artifact.engine_build import Recipe, read_build
+from deploy.artifact.image import build_image, image_labels
 from deploy.artifact.layers import split_jar
 from deploy.values.errors import BuildError
 from deploy.values.events import Stream
@@ -40,6 +41,7 @@ RECIPE = Recipe(
         {"labels": {"a": "c"}},
         {"jar_sha256": "1" * 64},
         {"application_time": 2},
+        {"context": "0" * 64},
     ],
 )
 def test_whatever_goes_into_an_image_gives_it_another_name(change: dict[str, Any]) -> None:
@@ -73,7 +75,7 @@ def test_an_error_among_the_events_of_a_build_ends_it_with_its_last_lines() -> N
         ]
     )
     with pytest.raises(BuildError, match="could not be built") as refused:
-        image._read_build(events)
+        read_build(events)
     assert refused.value.why == "no space left on device"
     assert refused.value.details == ("Step 1/9 : FROM base", " ---> 0123")
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from deploy.values import names
 from deploy.values.groups.base import Keys
 from deploy.values.keys import Key
+from deploy.values.mounts import parse_inner_path
 
 
 class ImageKeys(Keys):
@@ -28,6 +29,16 @@ class ImageKeys(Keys):
             parse=names.parse_image,
         ),
     ] = "eclipse-temurin:21-jre"
+    dockerfile: Annotated[
+        str | None,
+        Key(
+            group="Image",
+            doc="The project's own Dockerfile, relative to APP_DIR; left out, Jarship's, which makes a layer "
+            "of each part of the jar.",
+            example="Dockerfile",
+            parse=parse_inner_path,
+        ),
+    ] = None
     proxy_image: Annotated[
         str,
         Key(
