@@ -169,7 +169,7 @@ def rollback(
 def repair(
     run: Run, profile: str = "dev", wait: str = "", on_failure: str = "", skip_unreachable: bool = False
 ) -> None:
-    """Bring hosts that were left half done to the fleet's release."""
+    """Bring hosts left half done to the fleet's release."""
     from deploy import backward
     from deploy.pipeline import DeployOptions
 
@@ -301,7 +301,7 @@ def registry_list(run: Run, profile: str = "dev", repository: str = "", json: bo
 def registry_prune(
     run: Run, profile: str = "dev", keep: str = "5", host: str = "", dry_run: bool = False, json: bool = False
 ) -> None:
-    """Delete old images that no host runs or keeps; free their space."""
+    """Delete old images that no host runs or keeps."""
     from deploy import stock_tasks
     from deploy.values.sizes import whole_number
 
@@ -322,7 +322,7 @@ def registry_prune(
 def host_setup(
     run: Run, profile: str = "dev", host: str = "", local: bool = False, json: bool = False
 ) -> None:
-    """Bring hosts what they lack: Docker, its group, directories, trust."""
+    """Bring hosts what they lack: Docker, groups, trust."""
     from deploy import host_tasks
 
     settings = run.settings(profile)
@@ -348,7 +348,7 @@ def host_trust(
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Show the hosts' keys; pin those whose fingerprints are given."""
+    """Show the hosts' keys; pin those you agree to."""
     from deploy import host_tasks
 
     settings = run.settings(profile)
