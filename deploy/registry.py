@@ -11,7 +11,6 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -84,7 +83,7 @@ class Registry:
         """
         path = f"{repository}/manifests/{reference}"
         response = self._request("GET", path, repository, {"Accept": ", ".join(INDEXES + MANIFESTS)})
-        self._check(response, f"the manifest {repository}:{reference}")
+        self.check(response, f"the manifest {repository}:{reference}")
         digest = "sha256:" + hashlib.sha256(response.content).hexdigest()
         if reference.startswith("sha256:") and digest != reference:
             raise self._failure(
@@ -115,13 +114,13 @@ class Registry:
         response = self._request("HEAD", path, repository, {"Accept": ", ".join(INDEXES + MANIFESTS)})
         if response.status_code == 404:
             return None
-        self._check(response, f"{repository}:{reference}")
+        self.check(response, f"{repository}:{reference}")
         return response.headers.get("Docker-Content-Digest") or self.manifest(repository, reference).digest
 
     def config(self, repository: str, digest: str) -> dict[str, Any]:
         """The configuration of an image, by its own digest (`Manifest.config`)."""
         response = self._request("GET", f"{repository}/blobs/{digest}", repository)
-        self._check(response, f"the configuration {digest} of {repository}")
+        self.check(response, f"the configuration {digest} of {repository}")
         if "sha256:" + hashlib.sha256(response.content).hexdigest() != digest:
             raise self._failure(f"sent a configuration that does not fit {digest}", "its storage is damaged")
         return self._json(response, digest)
@@ -131,7 +130,7 @@ class Registry:
         response = self._request("HEAD", f"{repository}/blobs/{digest}", repository)
         if response.status_code == 404:
             return None
-        self._check(response, f"the blob {digest}")
+        self.check(response, f"the blob {digest}")
         return int(response.headers.get("Content-Length", 0))
 
     def blob_exists(self, repository: str, digest: str) -> bool:
@@ -144,7 +143,7 @@ class Registry:
         with response:
             if response.status_code == 404:
                 return False
-            self._check(response, f"the blob {digest}")
+            self.check(response, f"the blob {digest}")
             try:
                 return bool(next(response.iter_content(1), b""))
             except requests.RequestException:
@@ -177,20 +176,25 @@ class Registry:
                 "it is set, the registry is read-only at the moment.",
                 step="registry",
             )
-        self._check(response, f"to delete {repository}@{digest}")
+        self.check(response, f"to delete {repository}@{digest}")
         return True
 
-    def check_writable(self, repository: str) -> None:
-        """Begin an upload and give it up, which tells what pushes to a repository fail of.
+    def write(
+        self, method: str, where: str, repository: str, *, content: bytes | None = None, media_type: str = ""
+    ) -> requests.Response:
+        """A request that changes a repository, to a path or to an address that an answer gave."""
+        headers = {"Content-Type": media_type} if media_type else {}
+        return self._request(method, where, repository, headers, actions="pull,push", data=content)
+
+    def check(self, response: requests.Response, wanted: str) -> None:
+        """Refuse an answer that is none.
 
         Raises:
-            BuildError: it would not be taken.
+            BuildError: says what was asked for, and what it answered.
         """
-        response = self._request("POST", f"{repository}/blobs/uploads/", repository, actions="pull,push")
-        self._check(response, f"an upload to {repository}")
-        # Given up by name; its address may be relative (OCI distribution specification, pushing a blob).
-        where = urljoin(response.url, response.headers.get("Location", ""))
-        self._send("DELETE", where, self._answers.header(f"repository:{repository}:pull,push"))
+        if response.status_code >= 400:
+            words = f"{response.status_code} {response.reason}: {_words(response)}".rstrip(": ")
+            raise self._failure("", f"asked for {wanted}, it answered {words}")
 
     def _pages(self, path: str, repository: str, key: str) -> Iterator[str]:
         """The entries of a list that comes in pages; none when it does not exist."""
@@ -198,7 +202,7 @@ class Registry:
             response = self._request("GET", path, repository)
             if response.status_code == 404:
                 return
-            self._check(response, f"the {key} of {repository or 'it'}")
+            self.check(response, f"the {key} of {repository or 'it'}")
             yield from self._json(response, key).get(key) or ()
             _, _, path = response.links.get("next", {}).get("url", "").partition("/v2/")
 
@@ -211,20 +215,23 @@ class Registry:
         *,
         stream: bool = False,
         actions: str = "pull",
+        data: Any = None,
     ) -> requests.Response:
         """One request, with an answer to the registry's challenge when it makes one."""
-        url = f"{self._base()}/v2/{path}"
+        base = self._base()
+        url = path if "://" in path else f"{base}/v2/{path}"
         catalog = "registry:catalog:*" if path.startswith("_catalog") else ""
         scope = f"repository:{repository}:{actions}" if repository else catalog
-        sent = {**(headers or {}), **self._answers.header(scope)}
-        response = self._send(method, url, sent, stream=stream)
-        if response.status_code != 401:
+        own = url.startswith(f"{base}/")
+        sent = {**(headers or {}), **(self._answers.header(scope) if own else {})}
+        response = self._send(method, url, sent, stream=stream, data=data)
+        if response.status_code != 401 or not own:
             return response
         challenge = response.headers.get("WWW-Authenticate", "")
         answer = self._answers.answer(challenge, scope)
         if answer and answer.get("Authorization") != sent.get("Authorization"):
             response.close()
-            response = self._send(method, url, {**(headers or {}), **answer}, stream=stream)
+            response = self._send(method, url, {**(headers or {}), **answer}, stream=stream, data=data)
         if response.status_code == 401:
             raise self._failure("", f"401 unauthorized: {_words(response)}")
         return response
@@ -259,7 +266,7 @@ class Registry:
         response = self._send(method, url, headers, data=data)
         if response.status_code in (400, 401, 403):
             raise self._failure("", f"{response.status_code} unauthorized: {_words(response)}")
-        self._check(response, f"a token from {url}")
+        self.check(response, f"a token from {url}")
         return self._json(response, "a token")
 
     def _base(self) -> str:
@@ -289,11 +296,6 @@ class Registry:
             raise self._failure(f"did not answer within {self._timeout[1]:g} s", "") from error
         moved_to_tls = response.headers.get("Location", "").startswith("https://")
         return "https" if response.status_code == 400 or moved_to_tls else "http"
-
-    def _check(self, response: requests.Response, wanted: str) -> None:
-        if response.status_code >= 400:
-            words = f"{response.status_code} {response.reason}: {_words(response)}".rstrip(": ")
-            raise self._failure("", f"asked for {wanted}, it answered {words}")
 
     def _json(self, response: requests.Response, name: str) -> dict[str, Any]:
         try:

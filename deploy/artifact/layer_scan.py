@@ -1,14 +1,14 @@
 """The files that a project's own Dockerfile put into an image, searched for secrets."""
 
-import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO
 
 from docker import DockerClient
 
 from deploy.artifact import transfer
+from deploy.artifact.dockerfile import SCRATCH
+from deploy.artifact.saved_image import saved
 from deploy.artifact.secret_scan import Finding, scan_text
 from deploy.values.build import Image
 
@@ -26,30 +26,11 @@ def scan_layers(client: DockerClient, image: Image, named: Mapping[str, str]) ->
         image: the image.
         named: secrets by the keys that they are set by.
     """
-    base = transfer.local_image(client, image.base) if image.base != "scratch" else None
+    base = transfer.local_image(client, image.base) if image.base != SCRATCH else None
     below = len(base.attrs["RootFS"]["Layers"]) if base else 0
-    with tempfile.TemporaryFile() as file:
-        for chunk in client.images.get(image.id).save():
-            file.write(chunk)
-        file.seek(0)
-        with tarfile.open(fileobj=file) as saved:
-            for layer in _layers(saved)[below:]:
-                yield from _layer(_member(saved, layer), named)
-
-
-def _layers(saved: tarfile.TarFile) -> list[str]:
-    """The layers of a saved image, lowest first: `manifest.json` of Docker's image specification 1.2."""
-    manifest: list[dict[str, Any]] = json.load(_member(saved, "manifest.json"))
-    return list(manifest[0]["Layers"])
-
-
-def _member(saved: tarfile.TarFile, name: str) -> IO[bytes]:
-    member = saved.getmember(name)
-    # Equal layers are links to the first of them.
-    content = saved.extractfile(member)
-    if content is None:
-        raise tarfile.ReadError(f"{name} is no file")
-    return content
+    with saved(client, image.id) as content:
+        for place in range(below, len(content.layer_names)):
+            yield from _layer(content.layer(place), named)
 
 
 def _layer(content: IO[bytes], named: Mapping[str, str]) -> Iterator[Finding]:

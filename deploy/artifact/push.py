@@ -14,9 +14,11 @@ from docker import DockerClient
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
+from deploy.artifact.carry import Carried, carry
 from deploy.artifact.engine_build import short
 from deploy.artifact.tag import with_suffix
 from deploy.registry import Registry, open_registry
+from deploy.uploads import check_writable
 from deploy.values.build import Build, Image, Pushed
 from deploy.values.errors import BuildError, InputError
 from deploy.values.events import Stream
@@ -157,19 +159,46 @@ def _fingerprint_there(app: _Place, digest: str) -> str:
 def _send(place: _Place, tag: str) -> str:
     """Push an image, and see that the registry has all of it; its digest there."""
     address, repository = place.registry.address, place.repository
-    name = f"{address}/{repository}"
+    with place.stream.step(STEP, f"Push {address}/{repository}:{tag}"):
+        carried = _carry(place, tag)
+        progress, told = (transfer.Progress(), carried.digest) if carried else _let_engine_push(place, tag)
+    digest = _checked_digest(place, tag, told)
+    if carried:
+        _tell(place, reused=carried.reused, sent=len(carried.sent), size=sum(carried.sent))
+    else:
+        _tell_sent(place, progress, place.registry.image_manifest(repository, digest, place.platform))
+    return digest
+
+
+def _carry(place: _Place, tag: str) -> Carried | None:
+    try:
+        return carry(place.client, place.registry, place.repository, tag, place.image)
+    except BuildError as error:
+        # The engine may know better; if not, it is told why when it fails too.
+        place.stream.note(f"{error.what} ({error.why}) So the engine pushes all of it.", step=STEP)
+        return None
+
+
+def _let_engine_push(place: _Place, tag: str) -> tuple[transfer.Progress, str]:
+    """What was sent, and the digest that the engine reports."""
+    name = f"{place.registry.address}/{place.repository}"
     place.image.tag(name, tag)
-    with place.stream.step(STEP, f"Push {name}:{tag}"):
-        progress, told = transfer.push(
-            place.client,
-            name,
-            tag,
-            auth=transfer.credentials_for(name, place.settings),
-            check=lambda: place.registry.check_writable(repository),
-            stream=place.stream,
-            patience=place.patience,
-        )
+    pushed = transfer.push(
+        place.client,
+        name,
+        tag,
+        auth=transfer.credentials_for(name, place.settings),
+        check=lambda: check_writable(place.registry, place.repository),
+        stream=place.stream,
+        patience=place.patience,
+    )
     _untag(place, f"{name}:{tag}")
+    return pushed
+
+
+def _checked_digest(place: _Place, tag: str, told: str) -> str:
+    """The digest of what was pushed; every blob of it can be read."""
+    address, repository = place.registry.address, place.repository
     digest = place.registry.digest(repository, told or tag)
     if digest is None:
         raise BuildError(
@@ -186,7 +215,6 @@ def _send(place: _Place, tag: str) -> str:
             "Restart the registry, then: invoke push",
             step=STEP,
         )
-    _tell_sent(place, progress, place.registry.image_manifest(repository, digest, place.platform))
     return digest
 
 
@@ -212,13 +240,17 @@ def _tell_sent(place: _Place, progress: transfer.Progress, manifest: Manifest) -
     diff_ids = place.image.attrs["RootFS"]["Layers"]
     sizes = {short(blob.digest): blob.size for blob in manifest.layers}
     sizes |= {short(diff_id): blob.size for diff_id, blob in zip(diff_ids, manifest.layers, strict=False)}
-    sent = sum(sizes.get(layer, 0) for layer in progress.sent)
+    size = sum(sizes.get(layer, 0) for layer in progress.sent)
+    _tell(place, reused=len(progress.there), sent=len(progress.sent), size=size)
+
+
+def _tell(place: _Place, *, reused: int, sent: int, size: int) -> None:
     place.stream.note(
-        f"{place.repository}: {len(progress.there)} layers reused, {len(progress.sent)} sent, {sent:,} bytes",
+        f"{place.repository}: {reused} layers reused, {sent} sent, {size:,} bytes",
         step=STEP,
-        reused=len(progress.there),
-        sent=len(progress.sent),
-        bytes=sent,
+        reused=reused,
+        sent=sent,
+        bytes=size,
     )
 
 

@@ -24,6 +24,7 @@ from deploy.setup.findings import HERE, Finding, Reporter, disk, of_host, truste
 from deploy.setup.machine import jdk_version
 from deploy.setup.trust import Seen, Trust
 from deploy.setup.wants import wish_of
+from deploy.uploads import check_writable
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
 from deploy.values.facts import HostFacts
@@ -131,7 +132,7 @@ def _registry(report: Reporter, settings: Settings, info: Mapping[str, Any] | No
         login = _login(settings)
         who = f"takes {login.user or 'the token of docker login'}" if login else "asks for no login"
         yield report.ok("registry", f"{settings.registry} answers and {who}")
-        registry.check_writable(settings.image)
+        check_writable(registry, settings.image)
         yield report.ok("push", f"{settings.image} may be pushed")
     yield from failures
     if certificate is not None:
