@@ -7,6 +7,8 @@ from pathlib import Path
 from deploy.hosts.connection import Connection
 from deploy.hosts.fleet import on_each
 from deploy.output.audit import audit_line
+from deploy.rollout.signals import Signals
+from deploy.rollout.steps import EXPECTED, explain
 from deploy.values.account import Account, account_of, ending_of
 from deploy.values.errors import Failure, LeftDifferent
 from deploy.values.events import Event, Stream
@@ -40,8 +42,10 @@ class Audit:
         """Append a line on every host that was touched; one that cannot take it is warned of, no more."""
         account = account_of(self.events, ending_of(error or self._different()))
         touched = [host.host for host in account.hosts if host.touched and host.host in connections]
-        if touched:
-            on_each(touched, lambda host: self._append(stream, connections[host], account))
+        # A signal that comes now is too late to end what has ended; raised, it would hide how it did.
+        with Signals():
+            if touched:
+                on_each(touched, lambda host: self._append(stream, connections[host], account))
 
     def _different(self) -> Failure | None:
         """What a rollout ends with that went on without a host."""
@@ -55,7 +59,7 @@ class Audit:
             done = connection.run(_SCRIPT.read_text(), args=[self.app], stdin=line, timeout=SECONDS)
             why = done.err.strip() if done.code else ""
             failed = bool(done.code)
-        except Failure as error:
-            failed, why = True, f"{error.what} {error.why}"
+        except (Failure, *EXPECTED) as error:
+            failed, why = True, explain(error)
         if failed:
             stream.warning(f"Its audit line could not be written: {why.strip()}", step=STEP, host=host)

@@ -42,6 +42,7 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
                 _run_stage(stage, attempt)
         except (Failure, *steps.EXPECTED) as error:
             if stage.after_commit:
+                _in_service(attempt)
                 raise
             if pause and not isinstance(error, Interrupted):
                 leave(attempt, error)

@@ -15,6 +15,7 @@ from deploy.rollout import go_back, steps
 from deploy.rollout.execute import execute
 from deploy.rollout.health import Unhealthy
 from deploy.rollout.site import Bench, Site
+from deploy.values.account import account_of
 from deploy.values.errors import Failure, HostError, Interrupted, LeftBroken, RolledBack
 from deploy.values.events import Event, Stream
 from deploy.values.inventory import Host
@@ -220,10 +221,14 @@ def test_a_signal_undoes_everything_then_ends_in_its_code(done: list[str], numbe
 
 def test_a_signal_after_the_commit_undoes_nothing_and_says_so(done: list[str]) -> None:
     last = Noted(label="last", act=signalling(signal.SIGTERM))
+    told: list[Event] = []
     with heard(signal.SIGTERM), pytest.raises(Interrupted) as raised:
-        execute(plan(stage("prune", {"h1": [last]}, after_commit=True)), sites("h1"), BENCH)
+        execute(
+            plan(stage("prune", {"h1": [last]}, after_commit=True)), sites("h1", listener=told.append), BENCH
+        )
     assert raised.value.code == 143
     assert "in service" in raised.value.what
+    assert [host.state for host in account_of(told).hosts] == ["released"]
     assert done == ["h1 do last"]
 
 
