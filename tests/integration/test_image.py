@@ -253,6 +253,10 @@ def test_an_image_for_another_architecture_is_built_without_emulation(
     assert built.image is not None
     assert built.image.platform == "linux/arm64"
     assert inspect(engine, built)["Architecture"] == "arm64"
+    here = build(engine, build_of_jar(jar)).image
+    assert here is not None
+    lowest = engine.images.get(base).attrs["RootFS"]["Layers"]
+    assert [*built.image.diff_ids] == [*lowest, *here.diff_ids[1:]], "only the base is of the architecture"
 
 
 @pytest.mark.fault(7)

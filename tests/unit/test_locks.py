@@ -30,6 +30,7 @@ def _drop(path: Path, package: str) -> None:
     path.write_text(without)
 
 
+@pytest.mark.security(25)
 def test_the_locks_fit_pyproject() -> None:
     assert problems(ROOT) == []
 
