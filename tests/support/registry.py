@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from deploy.sandbox import images
+from deploy.setup.authority import Certificate
 from deploy.values import labels
 from deploy.values.events import Stream
 from tests.support.alone import alone
@@ -19,6 +20,7 @@ from tests.support.images import remove_images
 from tests.support.tars import tar_of
 
 READY_SECONDS = 20.0
+CONFIGURATION = "/etc/docker/registry"
 STORAGE = "/var/lib/registry/docker/registry/v2"
 
 
@@ -29,14 +31,17 @@ class RunningRegistry:
     client: docker.DockerClient
     container: Any
     address: str
+    scheme: str = "http"
 
     def wait(self) -> None:
         """Until it answers, whatever it answers."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             try:
-                requests.get(f"http://{self.address}/v2/", timeout=2)
+                requests.get(f"{self.scheme}://{self.address}/v2/", timeout=2)
                 return
+            except requests.exceptions.SSLError:
+                return  # a certificate of the tests' own, whom nobody trusts unasked
             except requests.RequestException:
                 time.sleep(0.05)
         raise TimeoutError(f"the registry does not answer: {self.container.logs(tail=20).decode()}")
@@ -63,7 +68,7 @@ class RunningRegistry:
             f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
             for user, password in users.items()
         ]
-        self.container.put_archive("/etc/docker/registry", tar_of({"htpasswd": "".join(lines).encode()}))
+        self.container.put_archive(CONFIGURATION, tar_of({"htpasswd": "".join(lines).encode()}))
 
     def remove(self) -> None:
         """Remove it with its storage, and this engine's names of images in it."""
@@ -78,6 +83,7 @@ def start_registry(
     client: docker.DockerClient,
     *,
     users: Mapping[str, str] | None = None,
+    certificate: Certificate | None = None,
     environment: Mapping[str, str] | None = None,
     **options: Any,
 ) -> RunningRegistry:
@@ -85,6 +91,7 @@ def start_registry(
 
     Args:
         users: user to password; anonymous access otherwise.
+        certificate: for TLS; plain HTTP otherwise.
         environment: `REGISTRY_…` overrides of its configuration.
         options: further ones of `containers.create`.
     """
@@ -94,7 +101,11 @@ def start_registry(
     auth = {
         "REGISTRY_AUTH": "htpasswd",
         "REGISTRY_AUTH_HTPASSWD_REALM": "tests",
-        "REGISTRY_AUTH_HTPASSWD_PATH": "/etc/docker/registry/htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_PATH": f"{CONFIGURATION}/htpasswd",
+    }
+    tls = {
+        "REGISTRY_HTTP_TLS_CERTIFICATE": f"{CONFIGURATION}/tls.crt",
+        "REGISTRY_HTTP_TLS_KEY": f"{CONFIGURATION}/tls.key",
     }
     port = _free_port()
     container = client.containers.create(
@@ -102,6 +113,7 @@ def start_registry(
         environment={
             "REGISTRY_STORAGE_DELETE_ENABLED": "true",
             **(auth if users else {}),
+            **(tls if certificate else {}),
             **(environment or {}),
         },
         labels={labels.SANDBOX: "test"},
@@ -109,8 +121,16 @@ def start_registry(
         ports={"5000/tcp": ("127.0.0.1", port)},
         **options,
     )
-    running = RunningRegistry(client=client, container=container, address=f"127.0.0.1:{port}")
+    running = RunningRegistry(
+        client=client,
+        container=container,
+        address=f"127.0.0.1:{port}",
+        scheme="https" if certificate else "http",
+    )
     try:
+        if certificate:
+            files = {"tls.crt": certificate.chain.encode(), "tls.key": certificate.key.encode()}
+            container.put_archive(CONFIGURATION, tar_of(files))
         if users:
             running.set_users(users)
         container.start()
