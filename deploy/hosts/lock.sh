@@ -31,13 +31,18 @@ printf 'ready\n'
 IFS= read -r -t "$timeout" word && [[ $word == go ]] || exit 1
 type -P flock >/dev/null || fail "flock is missing"
 open_lock
-if ! flock -n 9; then
-  printf -v now '%(%s)T' -1
-  printf 'held %s\n' "$((now - $(stat -c %Y -- "$file")))"
-  head -c 2000 <&9 | tr -cd '[:print:]'
-  printf '\n'
-  exit 0
-fi
+# Whoever got it this very moment is about to write who it is: worth a second's wait.
+tries=0
+until flock -n 9; do
+  if [[ -s $file ]] || ((++tries > 20)); then
+    printf -v now '%(%s)T' -1
+    printf 'held %s\n' "$((now - $(stat -c %Y -- "$file")))"
+    head -c 2000 <&9 | tr -cd '[:print:]'
+    printf '\n'
+    exit 0
+  fi
+  sleep 0.05
+done
 [[ $file -ef /proc/self/fd/9 ]] || fail "$file was replaced by another file just now"
 # Through the descriptor, and so into the very file that is locked.
 reason=$({ printf '%s\n' "$owner" >/proc/self/fd/9; } 2>&1) || fail "$file cannot be written: ${reason##*: }"

@@ -1,27 +1,11 @@
 """A signal or kill -9 at every step of a rollout, once each."""
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
-import docker
 import pytest
 
 from tests.support import matrix
 from tests.support.matrix import STEPS, Steady
-from tests.support.rollouts import Releases
-from tests.support.sandbox import RunningSandbox
-
-
-@pytest.fixture(scope="module")
-def steady(
-    running_sandbox: RunningSandbox, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Steady]:
-    """One host on which a release serves."""
-    root: Path = tmp_path_factory.mktemp("every-step")
-    releases = Releases(sandbox=running_sandbox, engine=engine, root=root)
-    yield Steady(releases=releases, hosts=running_sandbox.hosts[:1])
-    running_sandbox.reset()
 
 
 def strategy_of(step: str) -> str:

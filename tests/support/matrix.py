@@ -8,9 +8,12 @@ fails `test_every_announced_step_has_its_cases`.
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import docker
+import pytest
 
 from deploy.rollout.steps import DOING
 from deploy.values.build import Build
@@ -19,6 +22,7 @@ from deploy.values.inventory import Host
 from deploy.values.steps import ReviveProxy, Settle
 from tests.support.held import held_at
 from tests.support.rollouts import Releases
+from tests.support.sandbox import RunningSandbox
 from tests.support.state import HostState, one_release_serves, states_of
 
 BEFORE = ("connect", "lock", "facts")
@@ -88,6 +92,17 @@ class Steady:
         """A host as a process names it that has it from its environment."""
         host = self.hosts[number % len(self.hosts)]
         return f"{host.address}:{host.port}"
+
+
+@pytest.fixture(scope="module")
+def steady(
+    running_sandbox: RunningSandbox, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Steady]:
+    """One host on which a release serves."""
+    root = tmp_path_factory.mktemp("every-step")
+    releases = Releases(sandbox=running_sandbox, engine=engine, root=root)
+    yield Steady(releases=releases, hosts=running_sandbox.hosts[:1])
+    running_sandbox.reset()
 
 
 def prepare(steady: Steady, step: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,6 +130,26 @@ def test_the_loser_is_told_who_holds_it(connect: Callable[..., Any]) -> None:
     assert "anne on desk-1 deploys 1.0-abcdef0 since 2026-01-01T10:00:00Z" in caught.value.why
     assert caught.value.host == "web1"
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.fault(39)
+def test_a_holder_that_is_just_about_to_say_who_it_is_is_waited_for(
+    connect: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "tmp" / "jarship-hello.lock"
+    connection = connect()
+    said = json.dumps(asdict(ANNE))
+    with subprocess.Popen(
+        ["flock", str(file), "sh", "-c", 'echo held; sleep 0.3; echo "$0" > "$1"; exec cat', said, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LockedError) as caught:
+            take(connection, BOB)
+        holder.communicate()
+    assert "anne on desk-1 deploys 1.0-abcdef0" in caught.value.why
 
 
 def test_two_applications_do_not_exclude_each_other(connect: Callable[..., Any]) -> None:
