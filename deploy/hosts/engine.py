@@ -7,6 +7,7 @@ channel is kept and used again; starting one costs the host a process of 23 MB, 
 
 import functools
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any, NoReturn
 
@@ -76,6 +77,10 @@ class _Engine(docker.APIClient):
         self.mount("http+docker://", self._custom_adapter)
         self.base_url = "http+docker://ssh"
         self._version = str(self.version(api_version=False)["ApiVersion"])
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Do without one of the two channels for a while, so that a session of another kind has its place."""
+        return self._custom_adapter.pool.aside()
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         try:

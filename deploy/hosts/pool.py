@@ -8,6 +8,7 @@ themselves.
 import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from docker.transport.basehttpadapter import BaseHTTPAdapter
@@ -67,6 +68,16 @@ class Pool(HTTPConnectionPool):
             self._lent.add(cold)
         threading.Thread(target=self._warm, args=(cold,), daemon=True).start()
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Keep one of the places without a channel; waits for one that is free."""
+        while (conn := self._get_conn(coldest=True)).is_connected:
+            conn.close()
+        try:
+            yield
+        finally:
+            self._put_conn(conn)
+
     def ended(self, conn: "ChannelConnection") -> None:
         """Take note that a connection's channel is closed; another may be opened instead."""
         with self._changed:
@@ -93,19 +104,20 @@ class Pool(HTTPConnectionPool):
     def _new_conn(self) -> "ChannelConnection":
         return ChannelConnection(self, self._ssh, self._explain)
 
-    def _get_conn(self, timeout: float | None = None) -> "ChannelConnection":
+    def _get_conn(self, timeout: float | None = None, *, coldest: bool = False) -> "ChannelConnection":
         deadline = time.monotonic() + (timeout or WAIT)
         with self._changed:
             while not self._free:
                 # Without an end, a stream that somebody forgot to close would be a wait for ever.
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     raise HostError("All channels to Docker are busy.", host=self._ssh.host.name)
-            conn = max(self._free, key=lambda conn: (conn.is_connected, conn.sock is not None))
+            choose = min if coldest else max
+            conn = choose(self._free, key=lambda conn: (conn.is_connected, conn.sock is not None))
             self._free.remove(conn)
             self._lent.add(conn)
         if not conn.is_connected and conn.sock is not None:
             conn.sock.shutdown(0)  # The engine hung up on an idle channel, as when it was restarted.
-            return self._get_conn(timeout)
+            return self._get_conn(timeout, coldest=coldest)
         return conn
 
     def _put_conn(self, conn: Any) -> None:

@@ -149,7 +149,8 @@ def _shown(rollout: Rollout) -> dict[str, str]:
         "KEEP_RELEASES": str(wishes.keep_releases),
         "HOSTS": ",".join(map(format_host, inventory.hosts)),
         "BALANCERS": ",".join(map(format_host, inventory.balancers)),
-        "variables": ",".join(sorted(spec.environment)),
+        "variables": ",".join(sorted(spec.variables())),
+        "secrets as files": ",".join(spec.in_files),
     }
     return {key: text for key, text in texts.items() if text}
 

@@ -5,13 +5,16 @@ from dataclasses import asdict
 from typing import Any
 
 from docker.types import LogConfig
+from docker.types import Mount as DockerMount
 
+from deploy.rollout import secret_files
 from deploy.rollout.kept import spec_label
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.confinement import TMP, Confinement
 from deploy.values.mounts import Mount
 from deploy.values.release import Release, network_name
+from deploy.values.secret_files import TARGET, mounted
 
 LOGS = LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"})
 """Docker's own default has no limit, and fills the disk."""
@@ -24,11 +27,13 @@ def create(site: Site, release: Release, history: str) -> str:
     """
     api = site.api
     spec = release.spec
+    if spec.in_files:
+        secret_files.write(site, release)
     network = network_name(release.app)
     created = api.create_container(
         image=release.image,
         name=release.container,
-        environment=dict(spec.environment),
+        environment=spec.variables(),
         labels=release_labels(release, history),
         user=spec.user or None,
         stop_timeout=spec.stop_timeout,
@@ -38,6 +43,7 @@ def create(site: Site, release: Release, history: str) -> str:
             mem_limit=spec.memory,
             nano_cpus=round(spec.cpus * 1e9) if spec.cpus else None,
             binds=[bind(mount) for mount in spec.mounts] or None,
+            mounts=[_of_secrets(release)] if spec.in_files else None,
             log_config=LOGS,
             **(confined(spec.confinement) if spec.confinement else {}),
         ),
@@ -51,6 +57,11 @@ def create(site: Site, release: Release, history: str) -> str:
 def bind(mount: Mount) -> str:
     """A mount as Docker's `-v` writes it."""
     return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def _of_secrets(release: Release) -> DockerMount:
+    """Unlike a bind, a mount fails where its source is gone, and the application never starts without."""
+    return DockerMount(TARGET, mounted(release.app, release.id), type="bind", read_only=True)
 
 
 def confined(confinement: Confinement) -> dict[str, Any]:

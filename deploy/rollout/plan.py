@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from deploy.rollout import kept
 from deploy.rollout.found import Found, as_serving, fleet_chain, release_of
 from deploy.rollout.release import unchanged
 from deploy.rollout.strategy import Way
@@ -216,7 +217,8 @@ def _prune(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]
     gone = [item.id for item in _earlier(here) if release_of(item) not in stay]
     if here.proxy and not _has_proxy(here, wishes):
         gone.append(here.proxy.id)
-    return [Prune(app=release.app, containers=tuple(gone))]
+    in_files = any(kept.in_files(item.labels) for item in [*here.ours, *here.leftovers])
+    return [Prune(app=release.app, containers=tuple(gone), secret_files=in_files)]
 
 
 def _earlier(here: Found) -> list[ContainerFacts]:

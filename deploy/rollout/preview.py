@@ -114,7 +114,7 @@ def _changes(
 ) -> Iterator[Change]:
     """Every difference; what the image itself brings is not told of a first release."""
     new = as_it_would(release, image)
-    shown = compare(runs, new if runs else replace(new, environment=release.spec.environment))
+    shown = compare(runs, new if runs else replace(new, environment=release.spec.variables()))
     yield from shown
     serving = found.serving
     if serving and not serving.running:

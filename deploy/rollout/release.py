@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from deploy.rollout.heap import Heap, default_options, heap_of
-from deploy.values import labels
+from deploy.values import labels, secret_files
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import InputError
 from deploy.values.images import Layer
@@ -109,15 +109,25 @@ def fingerprint(release: Release, *, salt: str) -> str:
 
     The salt keeps equal secrets on two hosts, or in two releases, from being seen to be equal.
     """
-    shape = {"image": release.image, "spec": asdict(release.spec), "health": asdict(release.health)}
+    return fingerprint_of(release.image, release.spec, release.health, salt=salt)
+
+
+def fingerprint_of(image: str, spec: ContainerSpec, health: HealthCheck, *, salt: str) -> str:
+    """The same, by what shapes the container."""
+    shape = {"image": image, "spec": asdict(spec), "health": asdict(health)}
     text = json.dumps(shape, sort_keys=True, default=str)
     return f"{salt}${hmac.new(salt.encode(), text.encode(), hashlib.sha256).hexdigest()}"
 
 
 def unchanged(release: Release, label: str) -> bool:
     """Whether a container with this fingerprint label is what the release would start."""
+    return is_shape_of(label, release.image, release.spec, release.health)
+
+
+def is_shape_of(label: str, image: str, spec: ContainerSpec, health: HealthCheck) -> bool:
+    """Whether a container with this fingerprint label was made from just these."""
     salt, dollar, _ = label.partition("$")
-    return bool(dollar) and hmac.compare_digest(fingerprint(release, salt=salt), label)
+    return bool(dollar) and hmac.compare_digest(fingerprint_of(image, spec, health, salt=salt), label)
 
 
 def user_ids(release: Release, image: ImageFacts) -> tuple[int, int] | None:
@@ -143,11 +153,15 @@ def spec_of_settings(settings: Settings, image: ImageFacts) -> ContainerSpec:
         "PROFILE": settings.profile,
         **({"LOGGING_FILE_NAME": settings.log_file} if settings.log_file else {}),
         **settings.app_env,
-        **{name: secret.get_secret_value() for name, secret in settings.secrets.items()},
+        **settings.secret_variables(),
     }
+    in_files = tuple(sorted(settings.secrets)) if settings.secrets_as == "files" else ()
+    if in_files:
+        environment |= secret_files.importing(environment)
     environment |= default_options(environment, image.environment, image.command, settings.memory)
     return ContainerSpec(
         environment=environment,
+        in_files=in_files,
         port=settings.container_port,
         memory=settings.memory,
         cpus=settings.cpus,

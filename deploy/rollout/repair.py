@@ -8,6 +8,7 @@ from deploy import credentials
 from deploy.hosts.fleet import on_each
 from deploy.rollout.changing import Intent, changing
 from deploy.rollout.found import entry_of, release_of
+from deploy.rollout.kept import in_files
 from deploy.rollout.look import look_back
 from deploy.rollout.mend import fleet_release, parts_of
 from deploy.rollout.nginx import read_made_from
@@ -54,7 +55,12 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
     settings = wish.settings
     with changing(_intent(wish), bench, stream) as fleet:
         with stream.step("look", "at what each host is on"):
-            pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
+            pasts = look_back(
+                fleet.sites,
+                app=settings.app_name,
+                profile=settings.profile,
+                secrets=settings.secret_variables(),
+            )
         plan = _plan(wish, pasts, fleet.sites, stream)
         wish.learn(plan.release.spec.secret_values())
         auth = credentials.for_pulls(settings) if _lacking(pasts, plan.release.id) else None
@@ -105,10 +111,16 @@ def _lacking(fleet: Mapping[str, Past], release: str) -> list[str]:
     return [host for host, past in fleet.items() if parts_of(past.found, release).mine is None]
 
 
+def _down(fleet: Mapping[str, Past], release: str) -> list[str]:
+    """The hosts where a release does not run."""
+    return [host for host, past in fleet.items() if not parts_of(past.found, release).is_up]
+
+
 def _release(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[Release, Published, str]:
     """The fleet's release as its containers tell of it, and what the proxies are made from."""
     entry, said = entry_of(item), item.labels
-    kept = next((one for one in remembered(fleet, entry).values() if one.health), None)
+    known = [one for one in remembered(fleet, entry).values() if one.health]
+    kept = next((one for one in known if one.spec), known[0] if known else None)
     if kept is None or kept.health is None:
         raise HostError(
             f"The containers of {entry.tag} do not tell how they were checked.",
@@ -119,6 +131,13 @@ def _release(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[Release, 
             f"The containers of {entry.tag} do not tell what they run with.",
             advice="Run `invoke deploy`, which replaces them.",
             host=", ".join(_lacking(fleet, entry.id)),
+        )
+    if kept.spec is None and in_files(said) and (down := _down(fleet, entry.id)):
+        raise HostError(
+            f"The secrets of {entry.tag} were files in memory, which a reboot has emptied.",
+            why="Today's settings have others than it ran with.",
+            advice="Run `invoke deploy`, which brings a release with today's.",
+            host=", ".join(down),
         )
     made_from = made_from_of(fleet, labels.PROXY)
     if not made_from:

@@ -82,7 +82,12 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
     settings = wish.settings
     with changing(_intent(wish), bench, stream) as fleet:
         with stream.step("look", "what the hosts can go back to"):
-            pasts = look_back(fleet.sites, app=settings.app_name, profile=settings.profile)
+            pasts = look_back(
+                fleet.sites,
+                app=settings.app_name,
+                profile=settings.profile,
+                secrets=settings.secret_variables(),
+            )
         chosen = _choose(wish, pasts, stream)
         rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())
@@ -110,7 +115,9 @@ def _choose(wish: GoingBack, fleet: Mapping[str, Past], stream: Stream) -> _Chos
     kept = next((one for one in by_host.values() if one.spec and one.health), None)
     stream.note(f"Back to {entry.tag}, deployed by {entry.who or 'nobody known'} at {entry.when}.")
     if kept is None and not wish.current_settings:
-        stream.warning("No host has its container any more: the image of then runs with today's settings.")
+        stream.warning(
+            "No host has its container and secrets any more: the image of then runs with today's settings."
+        )
     return _Chosen(
         entry=entry,
         by_host=by_host,

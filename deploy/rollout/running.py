@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.rollout.found import health_of
+from deploy.rollout.kept import in_files
 from deploy.rollout.release import ImageFacts, variables
 from deploy.values import labels
 from deploy.values.confinement import TMP, Confinement
@@ -35,6 +36,8 @@ class Running:
     """None when it does not say."""
     confinement: Confinement | None
     """None where Docker's own defaults are all there is."""
+    in_files: tuple[str, ...] = ()
+    """The names of secrets that it gets as files."""
 
 
 def as_it_runs(seen: Mapping[str, Any]) -> Running:
@@ -55,6 +58,7 @@ def as_it_runs(seen: Mapping[str, Any]) -> Running:
         stop_timeout=config.get("StopTimeout"),
         health=None if health == unknown else health,
         confinement=_confinement(host_config),
+        in_files=in_files(said),
     )
 
 
@@ -64,7 +68,7 @@ def as_it_would(release: Release, image: ImageFacts) -> Running:
     return Running(
         tag=release.tag,
         digest=release.digest,
-        environment={**image.environment, **spec.environment},
+        environment={**image.environment, **spec.variables()},
         port=spec.port,
         memory=spec.memory,
         cpus=spec.cpus,
@@ -73,6 +77,7 @@ def as_it_would(release: Release, image: ImageFacts) -> Running:
         stop_timeout=spec.stop_timeout,
         health=release.health,
         confinement=spec.confinement,
+        in_files=spec.in_files,
     )
 
 
@@ -121,6 +126,7 @@ def _shown(one: Running) -> dict[str, str]:
         "monitor": f"{health.monitor:g} s" if health else "",
         "stop timeout": f"{one.stop_timeout} s" if one.stop_timeout is not None else "",
         **_confinement_shown(one.confinement),
+        "secrets as files": ", ".join(one.in_files),
     }
 
 

@@ -1,14 +1,14 @@
 """A host as a rollout reaches it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from docker import DockerClient
 
-from deploy.hosts.connection import Connection
+from deploy.hosts.connection import Connection, Result
 from deploy.rollout.session import Session
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
@@ -47,6 +47,11 @@ class Site:
     def api(self) -> Any:
         """The Engine API: the SDK's low-level client, whose published types leave out half of it."""
         return self.client.api
+
+    def run(self, script: str, *, args: Sequence[str] = (), stdin: str = "") -> Result:
+        """Run a bash script on the host, in place of one of the engine's channels: there are three in all."""
+        with self.api.aside():
+            return self.connection.run(script, args=args, stdin=stdin)
 
     def check_lock(self) -> None:
         """Make sure that changing something is still ours alone to do.

@@ -9,7 +9,7 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 
-from deploy.rollout import containers, health, proxy
+from deploy.rollout import containers, health, proxy, secret_files
 from deploy.rollout.pull import pull, tidy
 from deploy.rollout.site import Site
 from deploy.values import labels
@@ -101,6 +101,8 @@ def _remove_candidate(step: Create, site: Site) -> None:
     # Somebody else's of the same name, for which creating ours has failed, is not ours to remove.
     if there and there["Config"]["Labels"].get(labels.RELEASE) == step.release.id:
         _remove(site, there["Id"])
+    if step.release.spec.in_files:
+        secret_files.sweep(site, step.release.app)
 
 
 def _stop_old(step: StopOld, site: Site) -> None:
@@ -125,6 +127,8 @@ def _start_old(step: StopOld, site: Site) -> None:
 
 
 def _start(step: Start, site: Site) -> None:
+    if step.release.called and step.release.spec.in_files:
+        secret_files.write(site, step.release)  # a repair: the host may have rebooted since they were
     site.api.start(step.release.container)
 
 
@@ -215,6 +219,8 @@ def _uncommit(step: Commit, site: Site) -> None:
 def _prune(step: Prune, site: Site) -> None:
     for container in step.containers:
         _remove(site, container)
+    if step.secret_files:
+        secret_files.sweep(site, step.app)
     tidy(site, step.app)
 
 

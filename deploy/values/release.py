@@ -51,8 +51,14 @@ class ContainerSpec:
     """Seconds between SIGTERM and SIGKILL."""
     secrets: tuple[str, ...] = ()
     """Names in `environment` whose values are never shown."""
+    in_files: tuple[str, ...] = ()
+    """Names in `environment` that the container gets as files in memory instead."""
     confinement: Confinement | None = None
     """None as Docker starts a container by itself, which is how Jarship did before it knew better."""
+
+    def variables(self) -> dict[str, str]:
+        """What the container gets in its environment."""
+        return {name: text for name, text in self.environment.items() if name not in self.in_files}
 
     def secret_values(self) -> frozenset[str]:
         """The texts that are never shown."""

@@ -9,6 +9,7 @@ from deploy.values.confinement import TMP
 from deploy.values.inventory import Host
 from deploy.values.keys import APP_ENV, SECRET
 from deploy.values.mounts import mount_of
+from deploy.values.secret_files import TARGET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ def _hosts(given: Given) -> Iterator[tuple[str, str]]:
 
 def _container(given: Given) -> Iterator[tuple[str, str]]:
     yield from _read_only(given)
+    yield from _secrets(given)
     if not given.both("LOG_FILE", "MOUNTS"):
         return
     mount = mount_of(given.values["LOG_FILE"], given.values["MOUNTS"])
@@ -96,6 +98,11 @@ def _read_only(given: Given) -> Iterator[tuple[str, str]]:
     log = given.values.get("LOG_FILE")
     if log and not log.startswith(f"{TMP}/") and not mount_of(log, mounts):
         yield "LOG_FILE", "cannot be written when READ_ONLY=true; put its directory into MOUNTS"
+
+
+def _secrets(given: Given) -> Iterator[tuple[str, str]]:
+    if given.values.get("SECRETS_AS") == "files" and mount_of(TARGET, given.values.get("MOUNTS", ())):
+        yield "MOUNTS", f"hides {TARGET}, where SECRETS_AS=files has its files"
 
 
 def _variables(given: Given) -> Iterator[tuple[str, str]]:

@@ -301,6 +301,8 @@ class Prune(Step):
     phase: ClassVar[str] = "commit"
     app: str
     containers: tuple[str, ...]
+    secret_files: bool = False
+    """Whether there may be secrets as files of those."""
 
     @property
     def text(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 import pytest
+from pydantic import SecretStr
 
 from deploy.values.build import Build
 from tests.support.applications import ROOT, Application, build_application, copy_application
@@ -78,9 +79,12 @@ def test_a_jar_of_each_generation_is_layered_by_its_index_and_serves(
     application_layer, loader, dependencies, *_ = layers(releases, build)
     assert application_layer < 100_000 < loader < 1_000_000
     assert dependencies > 10_000_000
-    releases.deploy(build, only=(host,), **WISH)
+    secret = {"MANAGEMENT_ENDPOINT_HEALTH_SHOWDETAILS": SecretStr("always")}
+    releases.deploy(build, only=(host,), secrets=secret, secrets_as="files", **WISH)
     assert page in releases.answer(host)
-    assert '"UP"' in releases.answer(host, "/actuator/health")
+    health = releases.answer(host, "/actuator/health")
+    assert '"UP"' in health
+    assert "diskSpace" in health, "as only the secret's file tells it"
     container = releases.containers(host)["hello"]["Config"]
     assert container["Entrypoint"] == ["java", "-cp", "/app", launcher]
     assert container["Labels"]["io.jarship.boot-version"] == jar.boot_version

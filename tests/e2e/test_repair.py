@@ -1,30 +1,10 @@
 """A fleet whose deployer was killed, and hosts that were left out, brought to one release."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from deploy.rollout.repair import Mending, repair
-from deploy.rollout.site import Bench
-from deploy.rollout.survey import Manner
 from deploy.values import labels
-from deploy.values.events import Stream
 from deploy.values.inventory import Host
-from deploy.values.result import Result
-from tests.support.rollouts import APP, Releases, mask, read_until
-
-
-def mend(releases: Releases) -> Result:
-    """As the task `repair` does."""
-    wish = Mending(
-        settings=releases.settings(),
-        manner=Manner(wait=25),
-        now=datetime.now(UTC),
-        by="other@desk",
-        learn=lambda secrets: None,
-    )
-    releases.events.clear()
-    return repair(wish, Bench(root=releases.root, mask=mask), Stream(releases.events.append))
+from tests.support.rollouts import APP, Releases, read_until
 
 
 def serving(releases: Releases, host: Host) -> tuple[str, str, set[str]]:
@@ -50,14 +30,14 @@ def test_after_a_kill_the_fleet_is_on_one_release_again(
     read_until(process, f"{releases.hosts[1].place} {marker}")
     process.kill()
     process.wait()
-    result = mend(releases)
+    result = releases.repair()
     assert result.changed
     assert releases.versions() == ["1", "1"]
     for host in releases.hosts:
         tag, policy, names = serving(releases, host)
         assert (tag, policy) == ("1", "unless-stopped")
         assert names == {APP, f"{APP}-proxy"}
-    assert not mend(releases).changed
+    assert not releases.repair().changed
 
 
 def test_hosts_that_were_left_out_and_new_ones_get_the_release_of_the_others(releases: Releases) -> None:
@@ -73,11 +53,11 @@ def test_hosts_that_were_left_out_and_new_ones_get_the_release_of_the_others(rel
     assert process.returncode == 9, said
     assert (releases.version(one), releases.version(other)) == ("2", "1")
     before = releases.containers(one)
-    assert mend(releases).changed
+    assert releases.repair().changed
     assert releases.versions() == ["2", "2"]
     assert "GREETING=new" in releases.answer(other, "/env")
     assert releases.containers(one) == before, "what is well is left alone"
 
     releases.sandbox.run(other, "docker ps -aq | xargs docker rm -f; docker network prune -f")
-    assert mend(releases).changed
+    assert releases.repair().changed
     assert releases.versions() == ["2", "2"]

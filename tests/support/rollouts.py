@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from deploy.hosts.engine import through
 from deploy.registry import open_registry
 from deploy.rollout.order import order
+from deploy.rollout.repair import Mending, repair
 from deploy.rollout.rollback import GoingBack, roll_back
 from deploy.rollout.site import Bench
 from deploy.rollout.survey import Manner
@@ -109,6 +110,18 @@ class Releases:
         )
         self.events.clear()
         return roll_back(wish, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))
+
+    def repair(self, **changes: Any) -> Result:
+        """Bring the fleet to one release, as `repair` does."""
+        wish = Mending(
+            settings=self.settings(**changes),
+            manner=Manner(wait=25),
+            now=datetime.now(UTC),
+            by="other@desk",
+            learn=lambda secrets: None,
+        )
+        self.events.clear()
+        return repair(wish, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))
 
     @contextmanager
     def at(self, step: str, host: Host, act: Callable[[], object]) -> Iterator[None]:

@@ -22,7 +22,7 @@ KEEP = "KEEP_SANDBOX"
 
 # A host as it was when it was new, but for the images that its engine has.
 RESET = """
-rm -rf /run/hold/* /tmp/jarship-* /home/deploy/.jarship
+rm -rf /run/hold/* /tmp/jarship-* /dev/shm/jarship-* /home/deploy/.jarship
 iptables -D INPUT -p tcp --dport 22 -j DROP 2> /dev/null
 for try in 1 2 3 4 5 6 7 8 9 10; do docker version > /dev/null 2>&1 && break; sleep 1; done
 docker ps -aq | xargs -r docker rm -f -v

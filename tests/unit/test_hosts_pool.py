@@ -165,6 +165,25 @@ def test_there_are_never_more_than_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.most == 2
 
 
+def test_a_session_of_another_kind_has_the_place_of_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAIT", 0.1)
+    host = FakeHost()
+    api: Any = client_of(host).api
+    busy = api.get(api._url("/containers/x/logs"), stream=True)
+    api.version()
+    assert host.open == 2
+    with api.aside():
+        assert host.open == 1
+        with pytest.raises(HostError, match="busy"):
+            api.version()
+    api.version()
+    busy.close()
+    with api.aside():
+        api.version()
+        assert host.open == 1
+    assert host.most == 2
+
+
 def test_a_stream_that_its_reader_dropped_gives_its_channel_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "WAIT", 1)
     host = FakeHost()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy.rollout.kept import read_spec, spec_label
+from deploy.rollout.kept import in_files, read_spec, spec_label
 from deploy.values import labels
 from deploy.values.confinement import Confinement
 from deploy.values.mounts import Mount
@@ -66,3 +66,18 @@ def test_the_label_holds_no_value_of_the_environment() -> None:
 )
 def test_a_container_that_does_not_say_is_known_as_such(changes: dict[str, Any]) -> None:
     assert read_spec(seen(SPEC, **changes)) is None
+
+
+def test_secrets_that_are_files_come_from_elsewhere_than_the_environment() -> None:
+    filed = replace(SPEC, in_files=("PASSWORD",))
+    document = seen(filed)
+    document["Config"]["Env"].remove("PASSWORD=s3cret=x")
+    assert in_files(document["Config"]["Labels"]) == ("PASSWORD",)
+    assert read_spec(document, {"PASSWORD": "s3cret=x"}) == filed
+    assert read_spec(document) is None
+    assert read_spec(document, {"OTHER": "s3cret=x"}) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"in_files": null}'])
+def test_a_container_that_says_nothing_of_files_has_none(text: str) -> None:
+    assert in_files({labels.SPEC: text} if text else {}) == ()

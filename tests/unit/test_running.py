@@ -28,7 +28,7 @@ CONFINED = Confinement(
 def inspection(release: Release) -> dict[str, Any]:
     """What the engine shows of a release's container (Engine API, ContainerInspect), as far as it is read."""
     spec = release.spec
-    environment = {**IMAGE.environment, **spec.environment}
+    environment = {**IMAGE.environment, **spec.variables()}
     return {
         "Config": {
             "Env": [f"{name}={value}" for name, value in environment.items()],
@@ -66,6 +66,13 @@ def test_a_release_that_runs_is_what_it_would_be() -> None:
     )
     release = a_release(spec=spec)
     assert as_it_runs(inspection(release)) == as_it_would(release, IMAGE)
+
+
+def test_a_secret_that_becomes_a_file_is_told_by_its_name() -> None:
+    then = replace(OLD, spec=ContainerSpec(environment={"TOKEN": SECRET}, port=8080))
+    now = replace(then, spec=replace(then.spec, in_files=("TOKEN",)))
+    assert words(then, now) == ["added secrets as files >TOKEN", "removed environment TOKEN"]
+    assert not changes(now, now)
 
 
 def test_confinement_is_told_in_words() -> None:

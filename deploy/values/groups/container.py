@@ -1,7 +1,7 @@
 """How the application's container runs."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import SecretStr
 
@@ -128,10 +128,25 @@ class ContainerKeys(Keys):
             parse=names.parse_truth,
         ),
     ] = False
+    secrets_as: Annotated[
+        Literal["environment", "files"],
+        Key(
+            group="Container",
+            doc="How SECRET_X reach the container: environment, or files in the host's memory "
+            "(/run/secrets, which Spring Boot 2.4 and newer reads); a host that reboots then waits for "
+            "`invoke repair`.",
+            example="files",
+            parse=names.one_of("environment", "files"),
+        ),
+    ] = "environment"
     app_env: Mapping[str, str] = {}
     """APP_ENV_X of the settings, by X."""
     secrets: Mapping[str, SecretStr] = {}
     """SECRET_X of the settings, by X."""
+
+    def secret_variables(self) -> dict[str, str]:
+        """SECRET_X in the clear, by X."""
+        return {name: secret.get_secret_value() for name, secret in self.secrets.items()}
 
     def confinement(self) -> Confinement:
         """How the settings confine the container."""
