@@ -57,6 +57,11 @@ def job(tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient) -
             "JARSHIP_REGISTRY_PASSWORD": canary("registry"),
             "JARSHIP_SSH_KEY": str(key),
         },
+        # Those that run this run all unit tests too, and check the same types: here it is about the steps.
+        agent={
+            "PYTEST_ADDOPTS": "-k test_names",
+            "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache"),
+        },
     )
     yield job
     job.run(Step(stage="Afterwards", command="./invokew sandbox.down", credentials=()))

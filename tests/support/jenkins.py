@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.jenkinsfile import Step
@@ -18,6 +18,8 @@ class Job:
     parameters: Mapping[str, str]
     credentials: Mapping[str, str]
     """Environment variable -> value; a step sees those alone that are bound around it."""
+    agent: Mapping[str, str] = field(default_factory=dict)
+    """What the agent has in its environment for every step."""
     number: int = 7
 
     def run(self, step: Step) -> "subprocess.CompletedProcess[str]":
@@ -57,6 +59,7 @@ class Job:
             "STAGE_NAME": step.stage,
             "WORKSPACE": str(self.workspace),
             "WORKSPACE_TMP": f"{self.workspace}@tmp",
+            **self.agent,
             **self.parameters,
             **{name: self.credentials[name] for name in step.credentials},
         }
