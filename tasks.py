@@ -12,6 +12,7 @@ JSON = "Print JSON."
 SERVER = "The registry's host: by its name in `status`, or as user@host."
 HOST = "Only this host, by its name in `status`."
 WAIT = "Seconds to wait for whoever holds a host's lock."
+ADOPT = "Take over what was started otherwise by our name or on our port."
 ON_FAILURE = "`pause` leaves a failed fleet as it is, for a look; else it goes back."
 SKIP = "Go on without hosts that do not answer; `repair` brings them up later."
 
@@ -62,6 +63,7 @@ def build(run: Run, profile: str = "dev", force: bool = False, tag: str = "") ->
         "build": BUILD,
         "force": "Build and replace even when nothing has changed.",
         "tag": TAG,
+        "adopt": ADOPT,
         "plan": "A file of `plan --out` to carry out, if the hosts and settings are still as it found them.",
         "wait": WAIT,
         "on-failure": ON_FAILURE,
@@ -74,6 +76,7 @@ def deploy(
     build: str = "",
     force: bool = False,
     tag: str = "",
+    adopt: bool = False,
     plan: str = "",
     wait: str = "",
     on_failure: str = "",
@@ -86,6 +89,7 @@ def deploy(
         build=build,
         force=force,
         tag=tag,
+        adopt=adopt,
         plan=plan,
         wait=wait,
         on_failure=on_failure,
@@ -99,17 +103,24 @@ def deploy(
         "profile": PROFILE,
         "build": "A build file to plan with, instead of the build at hand.",
         "force": "Plan to replace even when nothing has changed.",
+        "adopt": ADOPT,
         "out": "A file to keep the plan in, for `deploy --plan=FILE`.",
         "json": JSON,
     }
 )
 def plan(
-    run: Run, profile: str = "dev", build: str = "", force: bool = False, out: str = "", json: bool = False
+    run: Run,
+    profile: str = "dev",
+    build: str = "",
+    force: bool = False,
+    adopt: bool = False,
+    out: str = "",
+    json: bool = False,
 ) -> None:
     """Show what `deploy` would do to each host, and do nothing."""
     from deploy import planning
 
-    wish = planning.Wish(build_file=build, force=force, out=out)
+    wish = planning.Wish(build_file=build, force=force, adopt=adopt, out=out)
     planned = planning.plan(run, run.settings(profile), wish)
     run.show(planning.as_json(planned, run.mask) if json else planning.as_text(planned, run.mask))
     if planned.changes:

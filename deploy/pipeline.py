@@ -57,6 +57,7 @@ class DeployOptions:
     build: str = ""
     force: bool = False
     tag: str = ""
+    adopt: bool = False
     plan: str = ""
     wait: str = ""
     on_failure: str = ""
@@ -98,11 +99,18 @@ def deploy(run: Run, settings: Settings, options: DeployOptions) -> None:
         tell_of(run, made)
     else:
         made = _build(run, settings, ready, force=options.force, given=options.tag)
-    _roll_out(run, rollout_of(run, ready, made, force=options.force, manner=manner))
+    rollout = rollout_of(run, ready, made, force=options.force, adopt=options.adopt, manner=manner)
+    _roll_out(run, rollout)
 
 
 def rollout_of(
-    run: Run, ready: Settings, build: Build, *, force: bool, manner: "Manner | None" = None
+    run: Run,
+    ready: Settings,
+    build: Build,
+    *,
+    force: bool,
+    adopt: bool = False,
+    manner: "Manner | None" = None,
 ) -> "Rollout":
     """What a build and the settings are to bring to the hosts."""
     from deploy.rollout.order import order
@@ -114,6 +122,7 @@ def rollout_of(
         now=datetime.now(UTC),
         deployed_by=who(),
         force=force,
+        adopt=adopt,
         manner=manner,
     )
 
@@ -191,15 +200,15 @@ def _deploy_planned(run: Run, settings: Settings, options: DeployOptions, manner
     from deploy.plan_file import read_for
     from deploy.rollout.basis import refuse_other_settings
 
-    if options.build or options.force or options.tag:
+    if options.build or options.force or options.tag or options.adopt:
         raise InputError(
-            "--plan goes without --build, --force and --tag.",
-            why="The plan has its own build, and says whether it was made with --force.",
+            "--plan goes without --build, --force, --tag and --adopt.",
+            why="The plan has its own build, and says whether it was made with --force or --adopt.",
         )
     planned = read_for(settings, options.plan)
     tell_of(run, planned.build)
     ready = ready_settings(run, settings)
-    rollout = rollout_of(run, ready, planned.build, force=planned.force, manner=manner)
+    rollout = rollout_of(run, ready, planned.build, force=planned.force, adopt=planned.adopt, manner=manner)
     refuse_other_settings(planned, rollout)
     _roll_out(run, rollout, planned)
 

@@ -22,6 +22,7 @@ class Wish:
     build_file: str = ""
     """Empty for the build at hand."""
     force: bool = False
+    adopt: bool = False
     out: str = ""
     """Where the plan is kept; empty for nowhere."""
 
@@ -41,7 +42,7 @@ def plan(run: Run, settings: Settings, wish: Wish) -> Planned:
 
     build = _build(run, settings, wish.build_file)
     ready = _as_it_stands(run, settings)
-    rollout = pipeline.rollout_of(run, ready, build, force=wish.force)
+    rollout = pipeline.rollout_of(run, ready, build, force=wish.force, adopt=wish.adopt)
     with reach(rollout.inventory, run.stream) as sites:
         seen = survey(rollout, sites, run.stream)
         planned = preview(build, rollout, seen, what_runs(seen, sites), now=datetime.now(UTC))

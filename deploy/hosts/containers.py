@@ -44,7 +44,7 @@ def inspected(document: Mapping[str, Any]) -> ContainerFacts:
     """Read the answer of `inspect`."""
     state, config = document["State"], document["Config"]
     host_config = document.get("HostConfig") or {}
-    policy = (host_config.get("RestartPolicy") or {}).get("Name") or "no"
+    policy = host_config.get("RestartPolicy") or {}
     never_ran = str(state.get("StartedAt", _NEVER)).startswith(_NEVER)
     runs = state.get("Running") and not state.get("Restarting")
     return ContainerFacts(
@@ -60,9 +60,12 @@ def inspected(document: Mapping[str, Any]) -> ContainerFacts:
         exit_code=None if runs or never_ran else int(state.get("ExitCode", 0)),
         health=_health((state.get("Health") or {}).get("Status", "none")),
         inspected=True,
-        restart_policy=str(policy),
+        restart_policy=str(policy.get("Name") or "no"),
+        restart_limit=int(policy.get("MaximumRetryCount") or 0),
         restart_count=int(document.get("RestartCount", 0)),
         memory=int(host_config.get("Memory") or 0) or None,
+        network_mode=str(host_config.get("NetworkMode") or ""),
+        removes_itself=bool(host_config.get("AutoRemove")),
         oom_killed=bool(state.get("OOMKilled")),
         error=str(state.get("Error", "")),
         started_at=_moment(state.get("StartedAt")),

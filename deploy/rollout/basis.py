@@ -72,14 +72,16 @@ def refuse_moved(planned: Planned, survey: Survey) -> None:
 
 def seen(facts: HostFacts, found: Found) -> Seen:
     """What a plan is decided on, on one host."""
-    serving = found.serving
+    adopts = found.adoption if found.adopts else None
+    serving = adopts.item if adopts else found.serving
+    tag = adopts.adopted.tag if adopts else serving.labels.get(labels.TAG, "") if serving else ""
     return Seen(
         engine=facts.engine_id,
         platform=facts.platform,
         memory=facts.memory_total,
         cpus=facts.cpus,
         serving=serving.id if serving else "",
-        serving_tag=serving.labels.get(labels.TAG, "") if serving else "",
+        serving_tag=tag,
         running=bool(serving and serving.running),
         proxy=found.proxy.id if found.proxy else "",
         sends_to=found.sends_to,

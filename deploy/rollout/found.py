@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from deploy.rollout.adoption import Adoption, adoption, as_release
 from deploy.values import history, labels
+from deploy.values.addresses import Published
+from deploy.values.adopting import ADOPTED, left_name
 from deploy.values.facts import ContainerFacts, HostFacts
 from deploy.values.history import Entry
 from deploy.values.release import HealthCheck, proxy_name, replaced_proxy_name
@@ -28,6 +31,8 @@ class Found:
     """Whoever has the plain name."""
     sends_to: str = ""
     """The alias that the proxy sends to; empty when it does not answer."""
+    adoption: Adoption | None = None
+    """The container that somebody else started and that was adopted, or is to be."""
 
     @property
     def ours(self) -> tuple[ContainerFacts, ...]:
@@ -46,7 +51,7 @@ class Found:
 
         By what their histories tell: their ids come from the clocks of more than one machine.
         """
-        if self.plain:
+        if self.plain or self.is_on_adopted:
             return self.plain
         before = {entry.id for item in self.kept for entry in history_of(item)}
         return next((item for item in self.kept if release_of(item) not in before), None)
@@ -54,16 +59,59 @@ class Found:
     @property
     def idle(self) -> tuple[ContainerFacts, ...]:
         """Earlier releases that run, though the proxy sends elsewhere."""
-        return tuple(item for item in self.kept if item.running)
+        astray = self.adoption and not self.is_on_adopted and self.adoption.is_astray
+        other = (self.adoption.item,) if self.adoption and astray else ()
+        return (*(item for item in self.kept if item.running), *other)
+
+    @property
+    def unfinished(self) -> tuple[ContainerFacts, ...]:
+        """Releases that never finished, newest first: they alone may tell what an adopted container was."""
+        every = (item for item in self.ours if item not in self.kept and item != self.plain)
+        return tuple(sorted(every, key=release_of, reverse=True))
+
+    @property
+    def is_on_adopted(self) -> bool:
+        """Whether an adopted container is the release that finished here last, or one to adopt is.
+
+        It has its own name then; or a rollout in its place never finished, and began with it.
+        """
+        if self.adoption is None or self.plain:
+            return False
+        return self.adoption.at_home or any(
+            entry.id == ADOPTED for item in self.unfinished for entry in history_of(item)[:1]
+        )
+
+    @property
+    def adopts(self) -> bool:
+        """Whether a rollout here takes the port from an adopted container."""
+        return self.is_on_adopted and self.serving is None
 
     @property
     def chain(self) -> tuple[Entry, ...]:
         """The releases that finished here, newest first."""
+        if self.adoption and self.is_on_adopted:
+            earlier = (entry for entry in self._before_adopted() if entry.id != ADOPTED)
+            return (history.of_adopted(self.adoption.adopted), *earlier)
         last = self.committed
         return (entry_of(last), *history_of(last)) if last else ()
 
+    def _before_adopted(self) -> tuple[Entry, ...]:
+        """What finished before somebody went back to the adopted container."""
+        before = {entry.id for item in self.kept for entry in history_of(item)}
+        if left := next((item for item in self.kept if release_of(item) not in before), None):
+            return (entry_of(left), *history_of(left))
+        return next((told for item in self.unfinished if (told := history_of(item))), ())
 
-def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
+
+def find(
+    facts: HostFacts,
+    *,
+    app: str,
+    profile: str,
+    sends_to: str,
+    at: Published | None = None,
+    answered: bool = False,
+) -> Found:
     """Sort a host's containers.
 
     Args:
@@ -71,6 +119,8 @@ def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
         app: the application's name.
         profile: the profile; containers of another profile are not ours.
         sends_to: the alias that the proxy sends to; empty when there is no proxy, or it does not answer.
+        at: APP_PORT; with it, a container of somebody else's by our name or on it may be adopted.
+        answered: whether something answered there just now.
     """
     ours = [item for item in facts.containers if is_ours(item, app=app, profile=profile)]
     plain = next((item for item in ours if item.name == app), None)
@@ -79,8 +129,9 @@ def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
     # By whichever label names it: with neither plain name nor a serving container, the rest still tells.
     finished = {entry.id for item in ours for entry in history_of(item)}
     rest = sorted((item for item in ours if item != serving), key=release_of, reverse=True)
-    kept = tuple(item for item in rest if release_of(item) in finished or item == plain)
+    kept = tuple(item for item in rest if release_of(item) in finished or item == plain or _was_left(item))
     proxy, other_proxies = _proxies(facts, app)
+    told = [history_of(item) for item in sorted(ours, key=release_of, reverse=True)]
     return Found(
         serving=serving,
         kept=kept,
@@ -88,7 +139,12 @@ def find(facts: HostFacts, *, app: str, profile: str, sends_to: str) -> Found:
         proxy=proxy,
         plain=plain,
         sends_to=sends_to,
+        adoption=adoption(facts, told, app=app, at=None if serving else at, answered=answered),
     )
+
+
+def _was_left(item: ContainerFacts) -> bool:
+    return item.name == left_name(item.app, release_of(item))
 
 
 def _proxies(facts: HostFacts, app: str) -> tuple[ContainerFacts | None, list[ContainerFacts]]:
@@ -166,6 +222,13 @@ def as_serving(item: ContainerFacts, fallback: HealthCheck) -> Serving:
         running=item.running,
         health=health_of(item.labels, fallback),
     )
+
+
+def before(here: Found, fallback: HealthCheck) -> Serving | None:
+    """What a rollout finds in its place; `fallback` as for `as_serving`."""
+    if here.serving:
+        return as_serving(here.serving, fallback)
+    return as_release(here.adoption.adopted, fallback.timeout) if here.adoption and here.adopts else None
 
 
 def health_of(container_labels: Mapping[str, str], fallback: HealthCheck) -> HealthCheck:

@@ -11,6 +11,7 @@ from deploy.rollout.evidence import keep_evidence
 from deploy.rollout.journal import Attempt, Begun
 from deploy.rollout.regain import regain, stand_up
 from deploy.rollout.standing import standing
+from deploy.values.adopting_steps import Close, GiveBack
 from deploy.values.errors import (
     Failure,
     HostError,
@@ -94,7 +95,13 @@ def _regain(attempt: Attempt, host: str) -> None:
     regain(site, release, plan)
     begun = {type(step) for step in attempt.journal.begun(host)}
     try:
-        stand_up(site, release.app, plan, proxy=StartProxy not in begun, old=StopOld not in begun)
+        stand_up(
+            site,
+            release.app,
+            plan,
+            proxy=begun.isdisjoint({StartProxy, GiveBack}),
+            old=begun.isdisjoint({StopOld, Close}),
+        )
     except (Failure, *steps.EXPECTED) as error:
         # What counts is how it stands at the end, and that is looked at.
         site.stream.warning(f"What served there: {steps.explain(error)}", step="undo", host=host)

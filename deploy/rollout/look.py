@@ -101,13 +101,12 @@ def releases(app: str, profile: str, inventory: Inventory, stream: Stream) -> li
 
 
 def _rows(host: str, past: Past, now: datetime) -> list[dict[str, object]]:
-    last = past.found.committed
     return [
         {
             "host": host,
             "release": one.entry.tag,
             "id": one.entry.id,
-            "from": "serves" if last and one.entry.id == release_of(last) else one.source,
+            "from": _source(one, past.found),
             "age": age(one.entry.when, now),
             "commit": one.entry.commit[:12],
             "author": one.entry.author,
@@ -117,6 +116,14 @@ def _rows(host: str, past: Past, now: datetime) -> list[dict[str, object]]:
         }
         for one in past.releases
     ]
+
+
+def _source(one: Remembered, found: Found) -> str:
+    """Whether it serves, or else where going back to it takes it from."""
+    last = found.committed
+    if one.entry.adopted:
+        return "serves" if found.is_on_adopted else "container" if found.adoption else "gone"
+    return "serves" if last and one.entry.id == release_of(last) else one.source
 
 
 def age(when: str, now: datetime) -> str:

@@ -135,13 +135,18 @@ def _create(site: Site, server: Server) -> None:
     )
 
 
-def bring_back(site: Site, name: str, replaced: str) -> None:
-    """Remove a started one, and start the container again that it replaced; empty when it replaced none."""
+def bring_back(site: Site, name: str, replaced: str, *, start_again: bool = True) -> None:
+    """Remove a started one, and start the container again that it replaced; empty when it replaced none.
+
+    Where it was found stopped for another, who has its port again, it only gets its name back.
+    """
     there = exists(site, name)
     if there and there["Id"] != replaced:
         site.api.remove_container(name, force=True, v=True)
-    if replaced:
+    if replaced and start_again:
         revive(site, name, replaced)
+    elif replaced:
+        _rename(site, replaced, name)
 
 
 def revive(site: Site, name: str, replaced: str) -> None:

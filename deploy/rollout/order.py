@@ -26,6 +26,7 @@ def order(
     now: datetime,
     deployed_by: str,
     force: bool,
+    adopt: bool = False,
     manner: Manner | None = None,
 ) -> Rollout:
     """What to roll out, and where to.
@@ -37,6 +38,7 @@ def order(
         now: the moment of the rollout, in UTC.
         deployed_by: `user@machine`.
         force: replace even where nothing would change.
+        adopt: take over what somebody else started by our name or on our port.
         manner: what else was asked for.
 
     Raises:
@@ -64,6 +66,7 @@ def order(
                 Content(image=release.image, layers=image.layers),
                 Content(image=release.proxy_image, layers=proxy.layers),
             ),
+            adopt=adopt,
         ),
         wishes=Wishes(
             app_port=settings.app_port,

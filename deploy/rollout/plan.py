@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.rollout import kept
-from deploy.rollout.found import Found, as_serving, fleet_chain, release_of
+from deploy.rollout import kept, plan_adoption
+from deploy.rollout.found import Found, as_serving, before, fleet_chain, release_of
 from deploy.rollout.release import unchanged
 from deploy.rollout.strategy import Way
 from deploy.values import history, labels
@@ -24,7 +24,6 @@ from deploy.values.steps import (
     Monitor,
     Prune,
     Pull,
-    Serving,
     Start,
     StartProxy,
     Step,
@@ -58,7 +57,7 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
     hosts = tuple(
         HostPlan(
             host=host,
-            was=_was(here, release),
+            was=before(here, release.health),
             strategy=ways[host].strategy,
             why=ways[host].why,
             there=here.releases,
@@ -68,7 +67,7 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
         return Plan(release=release, hosts=hosts, stages=())
     first, rest = turns(list(found), wishes.batch)
-    replace = {host.host: _replace(release, host, wishes) for host in hosts}
+    replace = {host.host: _replace(release, host, found[host.host], wishes) for host in hosts}
     watch = (Monitor(release=release),) if release.health.monitor else ()
     chains = chains_before(release, found)
     stages = [
@@ -108,10 +107,6 @@ def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
     )
 
 
-def _was(here: Found, release: Release) -> Serving | None:
-    return as_serving(here.serving, release.health) if here.serving else None
-
-
 def together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
     """A stage of one batch: all hosts that have something to do."""
     work = tuple(Work(host=host, steps=tuple(each)) for host, each in steps.items() if each)
@@ -135,6 +130,7 @@ def _has_proxy(here: Found, wishes: Wishes) -> bool:
     """Whether the proxy runs as it should; one that does not is replaced."""
     return (
         here.proxy is not None
+        and not here.adopts
         and here.proxy.running
         and here.proxy.labels.get(labels.PROXY) == wishes.proxy_made_from
     )
@@ -153,13 +149,17 @@ def chains_before(release: Release, found: Mapping[str, Found]) -> dict[str, tup
 
 
 def _prepare(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]) -> list[Step]:
-    steps: list[Step] = [Discard(container=item.id, container_name=item.name) for item in here.leftovers]
-    steps += [StopIdle(container=item.id, container_name=item.name) for item in here.idle]
+    records = plan_adoption.records(here)
+    steps: list[Step] = [
+        Discard(container=item.id, container_name=item.name) for item in here.leftovers if item not in records
+    ]
+    idle = [*here.idle, *(item for item in records if item.running)]
+    steps += [StopIdle(container=item.id, container_name=item.name) for item in idle]
     if here.proxy is None:
         steps.append(MakeNetwork(network=network_name(release.app), app=release.app))
-    if not _has_proxy(here, wishes):
+    if not _has_proxy(here, wishes) and not here.adopts:
         steps.append(_proxy(release, here, wishes))
-    return [*steps, Create(release=release, history=history.write(chain[: history.LONGEST]))]
+    return [*steps, Create(release=release, history=history.write(history.latest(chain)))]
 
 
 def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
@@ -173,17 +173,23 @@ def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
         replaces=here.proxy.id if here.proxy else "",
         sends_to=serving.alias if serving else "",
         container_port=serving.health.port if serving else 0,
+        resumes=not here.adopts,
     )
 
 
-def _replace(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
-    """Start, check and switch; recreate stops the old one before that, start-first long after."""
-    new: list[Step] = [
-        Start(release=release),
-        AwaitHealth(release=release),
-        Switch(release=release, old=host.was, drain_timeout=wishes.drain_timeout),
-    ]
-    return [*_stop(release, host), *new] if host.strategy == "recreate" else new
+def _replace(release: Release, host: HostPlan, here: Found, wishes: Wishes) -> list[Step]:
+    """Start, check and switch; recreate stops the old one before that, start-first long after.
+
+    One that was adopted is stopped in either case: it has the port that the proxy is to serve.
+    """
+    up: list[Step] = [Start(release=release), AwaitHealth(release=release)]
+    old = None if here.adopts else host.was
+    switch = Switch(release=release, old=old, drain_timeout=wishes.drain_timeout)
+    if here.adoption and here.adopts:
+        proxy = _proxy(release, here, wishes)
+        first = host.strategy == "start-first" and here.adoption.item.running
+        return plan_adoption.take_over(here.adoption.adopted, release, up, proxy, switch, start_first=first)
+    return [*_stop(release, host), *up, switch] if host.strategy == "recreate" else [*up, switch]
 
 
 def _retire(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
@@ -191,7 +197,7 @@ def _retire(release: Release, host: HostPlan, wishes: Wishes) -> list[Step]:
 
     That is when every host has switched: no host's draining holds up another's start.
     """
-    if host.strategy == "recreate" or host.was is None:
+    if host.strategy == "recreate" or host.was is None or host.was.adopted:
         return []
     return [Drain(app=release.app, timeout=wishes.drain_timeout), *_stop(release, host)]
 
@@ -215,6 +221,7 @@ def _prune(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]
     """Keep the newest KEEP_RELEASES of those that finished; one that served and did not finish goes too."""
     stay = {entry.id for entry in chain[: wishes.keep_releases]}
     gone = [item.id for item in _earlier(here) if release_of(item) not in stay]
+    gone += [item.id for item in plan_adoption.records(here)]
     if here.proxy and not _has_proxy(here, wishes):
         gone.append(here.proxy.id)
     in_files = any(kept.in_files(item.labels) for item in [*here.ours, *here.leftovers])

@@ -11,6 +11,7 @@ from deploy.rollout.found import Found
 from deploy.rollout.release import ImageFacts, java_heap, unchanged
 from deploy.rollout.running import Running, as_it_runs, as_it_would, compare
 from deploy.rollout.site import Site
+from deploy.rollout.strategy import runs_there
 from deploy.rollout.survey import Rollout, Survey
 from deploy.values import labels
 from deploy.values.build import Build
@@ -30,7 +31,7 @@ def what_runs(survey: Survey, sites: Mapping[str, Site]) -> Runs:
     hosts = [host.host for host in survey.plan.hosts]
 
     def inspect(host: str) -> Running | None:
-        serving = survey.found[host].serving
+        serving = runs_there(survey.found[host])
         inspected = exists(sites[host], serving.id) if serving else None
         return as_it_runs(inspected) if inspected else None
 
@@ -54,6 +55,7 @@ def preview(build: Build, rollout: Rollout, survey: Survey, runs: Runs, *, now: 
         made_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         changes=survey.plan.changes,
         force=rollout.wishes.force,
+        adopt=rollout.wanted.adopt,
         release=PlannedRelease(
             tag=release.tag,
             digest=release.digest,
@@ -143,9 +145,23 @@ def _proxy_changes(found: Found, made_from: str) -> Iterator[Change]:
         yield Change(kind="changed", what="proxy", was=found.proxy.state, now="running")
 
 
+def _lost_ports(found: Found) -> Iterator[str]:
+    """What an adopted container publishes besides, which the proxy does not."""
+    if found.adoption is None:
+        return
+    own = found.adoption.adopted.port
+    if others := sorted({p.port for p in found.adoption.item.published} - {own}):
+        yield f"it also has port {', '.join(map(str, others))}, which nothing serves after it"
+
+
 def _notes(plan: HostPlan, survey: Survey, rollout: Rollout, steps: tuple[object, ...]) -> Iterator[str]:
+    found = survey.found[plan.host]
     if any(isinstance(step, StartProxy) and step.replaces for step in steps):
         yield "the proxy is replaced: APP_PORT is closed for a moment"
+    if steps and plan.was and plan.was.adopted:
+        one = plan.was.adopted
+        yield f"{one.name} is taken over and kept, stopped, as {one.kept_as}: `rollback` goes back to it"
+        yield from _lost_ports(found)
     if steps and plan.was and plan.was.running and plan.strategy == "recreate":
         yield "no answer from the stop of the old one until the new one is healthy"
     if not survey.healthy:

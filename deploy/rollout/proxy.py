@@ -32,8 +32,8 @@ def start(site: Site, step: StartProxy) -> None:
 
 
 def bring_back(site: Site, step: StartProxy) -> None:
-    """Remove a started proxy, and start the one again that it replaced."""
-    nginx.bring_back(site, proxy_name(step.app), step.replaces)
+    """Remove a started proxy, and start the one again that it replaced, if that ran."""
+    nginx.bring_back(site, proxy_name(step.app), step.replaces, start_again=step.resumes)
 
 
 def revive(site: Site, app: str, replaced: str) -> None:

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from deploy.rollout.adoption import in_the_way, since, why_not
 from deploy.rollout.found import Found, is_ours, is_proxy
 from deploy.rollout.release import ImageFacts, java_heap
-from deploy.rollout.strategy import room
+from deploy.rollout.strategy import room, runs_there
 from deploy.setup.trust import Seen, Trust, lack
 from deploy.values.addresses import Published
 from deploy.values.errors import HostError
 from deploy.values.facts import ContainerFacts, HostFacts
 from deploy.values.images import Content, to_pull
-from deploy.values.labels import APP, PROFILE
+from deploy.values.labels import PROFILE
 from deploy.values.release import Release, proxy_name
 
 OLDEST_ENGINE = (20, 10)
@@ -56,6 +57,8 @@ class Wanted:
     """What the image says of itself; None where it is not to be looked at: it has run there before."""
     contents: tuple[Content, ...] = ()
     """The images that every host is to have; none when nothing will be pulled."""
+    adopt: bool = False
+    """Whether a container of somebody else's, by our name or on our port, is taken over."""
 
 
 def refuse(wanted: Wanted, facts: Mapping[str, HostFacts], found: Mapping[str, Found]) -> None:
@@ -86,35 +89,56 @@ def _names(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
     """A container by one of our names that is not ours."""
     app, profile = wanted.release.app, wanted.release.profile
     for item in here.containers:
-        if item.name == app and not is_ours(item, app=app, profile=profile):
+        foreign = item in in_the_way(here, app=app, port=wanted.app_port.port)
+        if item.name == app and not foreign and not is_ours(item, app=app, profile=profile):
             yield f"a container named {item.name} is there that {_owner(item)}.", _remove(item)
         if item.name == proxy_name(app) and not is_proxy(item, app=app):
             yield f"a container named {item.name} is there that is not this tool's proxy.", _remove(item)
 
 
 def _owner(item: ContainerFacts) -> str:
-    if item.labels.get(APP):
-        return f"belongs to profile {item.labels.get(PROFILE) or 'unknown'}"
-    return "was not started by this tool"
+    return f"belongs to profile {item.labels.get(PROFILE) or 'unknown'}"
+
+
+def _foreign(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
+    """Somebody else's containers by our name or on our port, unless the one that there is may be adopted."""
+    foreign = in_the_way(here, app=wanted.release.app, port=wanted.app_port.port)
+    if wanted.adopt and found.adopts and foreign == [found.adoption and found.adoption.item]:
+        return
+    for item in foreign:
+        port = wanted.app_port.port
+        holds = f" and holds port {port}" if item.running and item in here.publishing(port) else ""
+        created = f", created {since(item)}" if since(item) else ""
+        yield (
+            f"a container named {item.name} is there{holds} that was not started by this tool (image "
+            f"{item.image}{created}).",
+            _way_out(item, found, alone=len(foreign) == 1),
+        )
+
+
+def _way_out(item: ContainerFacts, found: Found, *, alone: bool) -> str:
+    why = why_not(item)
+    if not why and not alone:
+        why = "there is another one, and only one can be the release before"
+    if not why and not found.adopts:
+        why = "a release of this tool is there already"
+    if why:
+        return f"It cannot be adopted: {why}. Stop and remove it yourself (`docker rm -f {item.name}`)."
+    return (
+        "Take it over as the release before this one, to go back to: `invoke deploy --adopt`. Or stop and "
+        f"remove it yourself (`docker rm -f {item.name}`)."
+    )
 
 
 def _remove(item: ContainerFacts) -> str:
     return f"Stop and remove it yourself (`docker rm -f {item.name}`), or choose another APP_NAME."
 
 
-def _port(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
-    """Somebody else on APP_PORT."""
+def _port(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
+    """A process on APP_PORT that is no container's; of those, see `_foreign`."""
     port = wanted.app_port.port
-    publishers = here.publishing(port)
-    if found.proxy in publishers:
-        return
-    if publishers:
-        name = publishers[0].name
-        yield (
-            f"port {port} is published by the container {name}.",
-            f"Stop it (`docker rm -f {name}`), or choose another APP_PORT.",
-        )
-    elif port in here.listening:
+    publishers = [item for item in here.publishing(port) if item.running]
+    if not publishers and port in here.listening:
         yield (
             f"port {port} is taken by another process.",
             f"`sudo ss -ltnp sport = :{port}` names it; stop it, or choose another APP_PORT.",
@@ -168,7 +192,8 @@ def tight(wanted: Wanted, here: HostFacts) -> str:
 
 def _memory(wanted: Wanted, here: HostFacts, found: Found) -> Reasons:
     """STRATEGY=start-first without the memory for two."""
-    if wanted.strategy != "start-first" or found.serving is None or not found.serving.running:
+    old = runs_there(found)
+    if wanted.strategy != "start-first" or old is None or not old.running:
         return
     space = room(wanted.release, here, found)
     if not space.enough:
@@ -264,4 +289,4 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-CHECKS = (_engine, _names, _port, _platform, _limits, _heap, _memory, _mounts, _log, _trust, _disk)
+CHECKS = (_engine, _names, _foreign, _port, _platform, _limits, _heap, _memory, _mounts, _log, _trust, _disk)

@@ -3,8 +3,8 @@
 from docker.errors import DockerException
 
 from deploy.hosts.lock import HeldError
-from deploy.rollout import health
-from deploy.rollout.containers import exists
+from deploy.rollout import health, nginx
+from deploy.rollout.containers import exists, set_restart_policy
 from deploy.rollout.health import Deadline
 from deploy.rollout.site import Cancelled, Site
 from deploy.values import labels
@@ -67,9 +67,12 @@ def stand_up(site: Site, app: str, plan: HostPlan, *, proxy: bool, old: bool) ->
         Failure: the container from before is not healthy.
         DockerException: something cannot be started.
     """
-    if proxy:
+    adopted = plan.was.adopted if plan.was else None
+    if proxy and not adopted:
         _start(site, proxy_name(app))
-    if old and plan.was and plan.was.running and _start(site, plan.was.id):
+    elif old and adopted and adopted.running:
+        _make_way(site, proxy_name(app))
+    if old and plan.was and plan.was.running and _start(site, plan.was.id) and not adopted:
         health.await_healthy(site, plan.was.id, plan.was.health)
 
 
@@ -80,6 +83,14 @@ def _start(site: Site, container: str) -> bool:
         return False
     site.api.start(there["Id"])
     return True
+
+
+def _make_way(site: Site, proxy: str) -> None:
+    """Stop a proxy that a killed rollout left in the place of an adopted container, sending nowhere."""
+    there = exists(site, proxy)
+    if there and there["State"]["Running"]:
+        set_restart_policy(site, there["Id"], "no")
+        site.api.stop(there["Id"], timeout=nginx.STOP_TIMEOUT)
 
 
 def _engine_answers(site: Site) -> bool:

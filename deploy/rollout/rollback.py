@@ -11,6 +11,7 @@ from deploy.rollout.look import look_back
 from deploy.rollout.nginx import made_from, read_made_from
 from deploy.rollout.past import Past, Remembered, made_from_of, remembered, target
 from deploy.rollout.plan import Wishes
+from deploy.rollout.plan_return import plan_return
 from deploy.rollout.refusals import Wanted
 from deploy.rollout.release import (
     ImageFacts,
@@ -88,7 +89,11 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
                 profile=settings.profile,
                 secrets=settings.secret_variables(),
             )
-        chosen = _choose(wish, pasts, stream)
+        entry = target(pasts, wish.to)
+        stream.note(f"Back to {entry.tag}{_told_of(entry)}.")
+        if entry.adopted:
+            return fleet.carry_out(plan_return(pasts, settings), bench)
+        chosen = _choose(wish, entry, pasts, stream)
         rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())
         plan = survey(rollout, fleet.sites, stream).plan
@@ -108,12 +113,15 @@ def _intent(wish: GoingBack) -> Intent:
     )
 
 
-def _choose(wish: GoingBack, fleet: Mapping[str, Past], stream: Stream) -> _Chosen:
-    entry = target(fleet, wish.to)
+def _told_of(entry: Entry) -> str:
+    by = "started otherwise" if entry.adopted else f"deployed by {entry.who or 'nobody known'}"
+    return f", {by}{entry.when and ' at ' + entry.when}"
+
+
+def _choose(wish: GoingBack, entry: Entry, fleet: Mapping[str, Past], stream: Stream) -> _Chosen:
     by_host = remembered(fleet, entry)
     missing = tuple(host for host in fleet if host not in by_host or not by_host[host].has_image)
     kept = next((one for one in by_host.values() if one.spec and one.health), None)
-    stream.note(f"Back to {entry.tag}, deployed by {entry.who or 'nobody known'} at {entry.when}.")
     if kept is None and not wish.current_settings:
         stream.warning(
             "No host has its container and secrets any more: the image of then runs with today's settings."
@@ -157,6 +165,7 @@ def _rollout(
             user=user_ids(release, image),
             trust=trust.of_hosts(settings) if chosen.missing else None,
             contents=(Content(image=release.image, layers=image.layers),) if chosen.missing else (),
+            adopt=any(past.found.is_on_adopted for past in fleet.values()),
         ),
         wishes=Wishes(
             app_port=app_port,

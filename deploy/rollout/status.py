@@ -10,10 +10,12 @@ from deploy.hosts.connection import Connection
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import connections, on_each
 from deploy.rollout import nginx
+from deploy.rollout.adopt import ask
 from deploy.rollout.found import health_of
 from deploy.rollout.health import Inspect, probe, why_stopped
 from deploy.rollout.usage import measure
-from deploy.values import labels
+from deploy.values import history, labels
+from deploy.values.adopting import Adopted, read
 from deploy.values.inventory import Host, Inventory
 from deploy.values.release import HealthCheck, proxy_name
 
@@ -45,7 +47,11 @@ def _row(connection: Connection, app: str, *, usage: bool, numbers: bool) -> dic
     with closing(through(connection)) as client:
         seen = _inspect(client.api, app)
         sends_to = _sends_to(client.api, connection, app)
-        used = _usage(client.api, seen, numbers=numbers) if usage else {}
+        adopted = None if seen else _adopted(client.api, app)
+        measured = adopted[1] if adopted else seen
+        used = _usage(client.api, measured, numbers=numbers) if usage else {}
+    if adopted:
+        return _cells(host, **_as_it_stands(connection, *adopted)) | used
     if seen is None:
         return _cells(host, state="nothing deployed") | used
     said = seen["Config"]["Labels"]
@@ -79,11 +85,37 @@ def _cells(host: Host, **known: str) -> dict[str, object]:
 
 
 def _inspect(api: Any, name: str) -> Inspect | None:
+    """A container of ours; images carry some of the labels too, whoever runs them."""
+    seen = _look(api, name)
+    return seen if seen and (seen["Config"]["Labels"] or {}).get(labels.ROLE) else None
+
+
+def _look(api: Any, name: str) -> Inspect | None:
     try:
         seen: Inspect = api.inspect_container(name)
     except NotFound:
         return None
-    return seen if (seen["Config"]["Labels"] or {}).get(labels.APP) else None
+    return seen
+
+
+def _adopted(api: Any, app: str) -> tuple[Adopted, Inspect] | None:
+    """The adopted container, where somebody went back to it."""
+    kept = api.containers(all=True, filters={"label": [f"{labels.APP}={app}", f"{labels.ROLE}=app"]})
+    told = (entry.adopted for item in kept for entry in history.read(item["Labels"].get(labels.HISTORY, "")))
+    one = next((adopted for text in told if (adopted := read(text))), None)
+    there = _look(api, one.id) if one else None
+    return (one, there) if one and there and there["Name"].lstrip("/") != one.kept_as else None
+
+
+def _as_it_stands(connection: Connection, adopted: Adopted, seen: Inspect) -> dict[str, str]:
+    wrong = ask(connection, adopted.address, adopted.port)
+    health = f"does not answer: {wrong}" if wrong else "answers"
+    return {
+        "release": adopted.tag,
+        "state": _state(seen),
+        "since": seen["State"]["StartedAt"][:19] + "Z",
+        "health": health if seen["State"]["Running"] else "down",
+    }
 
 
 def _sends_to(api: Any, connection: Connection, app: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 
-from deploy.rollout import containers, health, proxy, secret_files
+from deploy.rollout import adopt, containers, health, proxy, secret_files
 from deploy.rollout.pull import pull, tidy
 from deploy.rollout.site import Site
 from deploy.values import labels
+from deploy.values.adopting_steps import Adopt, Close, GiveBack, Reinstate, Return
 from deploy.values.errors import Failure
 from deploy.values.release import HealthCheck, proxy_name
 from deploy.values.steps import (
@@ -36,6 +37,8 @@ from deploy.values.steps import (
     Switch,
 )
 
+BRIEF = 10.0
+"""Seconds that something has to answer which was seen to answer before."""
 IDLE_STOP_TIMEOUT = 2
 """Seconds to stop a candidate that never had users; under recreate, users wait for it to be gone."""
 
@@ -240,12 +243,15 @@ def back_in_service(site: Site, app: str, old: Serving | None) -> None:
     """
     if old is None or not old.running:
         return
+    if old.adopted:
+        adopt.await_answer(site, old.adopted, min(old.health.timeout, BRIEF))
+        return
     health.await_healthy(site, old.id, _briefly(old.health))
     proxy.await_through(site, app, old.health)
 
 
 def _briefly(check: HealthCheck) -> HealthCheck:
-    return HealthCheck(path=check.path, port=check.port, below=check.below, timeout=min(check.timeout, 10))
+    return HealthCheck(path=check.path, port=check.port, below=check.below, timeout=min(check.timeout, BRIEF))
 
 
 EXPECTED = (DockerException, OSError)
@@ -277,6 +283,11 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Monitor: _monitor,
     Commit: _commit,
     Prune: _prune,
+    Adopt: adopt.adopt,
+    Close: adopt.close,
+    GiveBack: adopt.give_back,
+    Return: adopt.come_back,
+    Reinstate: adopt.reinstate,
 }
 
 UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
@@ -288,6 +299,11 @@ UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Start: _stop_candidate,
     Switch: _switch_back,
     Commit: _uncommit,
+    Adopt: adopt.disown,
+    Close: adopt.reopen,
+    GiveBack: adopt.take_again,
+    Return: adopt.go_away,
+    Reinstate: adopt.depose,
 }
 
 HARMLESS = (Pull,)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from deploy.rollout.found import Found
-from deploy.values.facts import HostFacts
+from deploy.values.facts import ContainerFacts, HostFacts
 from deploy.values.plan import Strategy
 from deploy.values.release import Release
 
@@ -46,6 +46,11 @@ class Room:
         return f"two at once may take {_mib(self.limits)} of {_mib(self.total)}"
 
 
+def runs_there(found: Found) -> ContainerFacts | None:
+    """What is to be replaced, be it ours or somebody else's."""
+    return found.adoption.item if found.adoption and found.adopts else found.serving
+
+
 def room(release: Release, facts: HostFacts, found: Found) -> Room:
     """Compare what two releases at once need with what a host has."""
     need = release.spec.memory or ASSUMED
@@ -59,7 +64,7 @@ def room(release: Release, facts: HostFacts, found: Found) -> Room:
 
 def _taken(found: Found, need: int) -> int:
     """Bytes that the old one may grow to; the new one's limit when the engine was not asked for its own."""
-    old = found.serving
+    old = runs_there(found)
     if old is None or not old.running:
         return 0
     return old.memory or (ASSUMED if old.inspected else need)
@@ -76,12 +81,15 @@ def choose(wish: str, release: Release, facts: HostFacts, found: Found) -> Way:
     """
     if wish == "recreate":
         return Way(strategy="recreate", why="STRATEGY=recreate")
-    if found.serving is None or not found.serving.running:
+    old = runs_there(found)
+    if old is None or not old.running:
         return Way(strategy="start-first", why="nothing runs yet")
     space = room(release, facts, found)
-    if wish == "start-first":
-        return Way(strategy="start-first", why="STRATEGY=start-first")
-    return Way(strategy="start-first" if space.enough else "recreate", why=str(space))
+    why = "STRATEGY=start-first" if wish == "start-first" else str(space)
+    if found.adopts:
+        why += f"; interrupted while the port goes from {old.name} to the proxy"
+    first = wish == "start-first" or space.enough
+    return Way(strategy="start-first" if first else "recreate", why=why)
 
 
 def _mib(size: int) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
 from deploy.rollout import nginx, steps
+from deploy.rollout.adopt import answers
+from deploy.rollout.adoption import in_the_way
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse, tight
@@ -100,7 +102,17 @@ def look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:
     name = proxy_name(release.app)
     runs = any(item.name == name and item.state == "running" for item in facts.containers)
     sends_to = nginx.told(site.connection, nginx.inspect(site, name)) if runs else ""
-    return facts, find(facts, app=release.app, profile=release.profile, sends_to=sends_to)
+    at = rollout.wanted.app_port
+    foreign = in_the_way(facts, app=release.app, port=at.port)
+    found = find(
+        facts,
+        app=release.app,
+        profile=release.profile,
+        sends_to=sends_to,
+        at=at,
+        answered=any(item.running for item in foreign) and answers(site, at),
+    )
+    return facts, found
 
 
 def _all_healthy(plan: Plan, sites: Mapping[str, Site]) -> bool:

@@ -53,9 +53,15 @@ class ContainerFacts:
     """Whether the fields below are known."""
     restart_policy: str = ""
     """`no`, `always`, `unless-stopped` or `on-failure`."""
+    restart_limit: int = 0
+    """Of the policy `on-failure`: how often at most; 0 for any number."""
     restart_count: int = 0
     memory: int | None = None
     """Its limit in bytes; None for none."""
+    network_mode: str = ""
+    """`host` where it uses the host's own network, and publishes nothing."""
+    removes_itself: bool = False
+    """Whether it is gone when it stops (`docker run --rm`)."""
     oom_killed: bool = False
     error: str = ""
     """What the engine says about a failed start."""

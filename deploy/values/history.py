@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from deploy.values import labels
+from deploy.values import adopting, labels
+from deploy.values.adopting import Adopted
 
 LONGEST = 20
 """How many a label tells of: more than containers are kept, since a registry may have their images still."""
@@ -29,6 +30,8 @@ class Entry:
     """ISO 8601, UTC."""
     origin: str = ""
     """The rollout that brought the same digest with the same settings first; empty when this one did."""
+    adopted: str = ""
+    """Of one that somebody else started: what it was before, as `values/adopting.py` writes it."""
 
     @property
     def first(self) -> str:
@@ -67,6 +70,22 @@ def read(label: str) -> tuple[Entry, ...]:
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return ()
+
+
+def of_adopted(adopted: Adopted) -> Entry:
+    """A container that somebody else started, as a release before others."""
+    return Entry(
+        id=adopting.ADOPTED,
+        tag=adopted.tag,
+        image=adopted.image,
+        when=adopted.since,
+        adopted=adopting.write(adopted),
+    )
+
+
+def latest(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What of a history a label tells; always of an adopted container, of which nothing else does."""
+    return (*entries[:LONGEST], *(entry for entry in entries[LONGEST:] if entry.adopted))
 
 
 def write(entries: Sequence[Entry]) -> str:

@@ -114,6 +114,8 @@ class Planned(_Frozen):
     changes: bool
     """Whether there is anything to do."""
     force: bool
+    adopt: bool = False
+    """Whether what somebody else started is taken over (`--adopt`)."""
     release: PlannedRelease
     order: tuple[tuple[str, ...], ...]
     """The hosts as they would be replaced, batch after batch."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from deploy.values.adopting import Adopted
 from deploy.values.release import HealthCheck, Release
 
 
@@ -21,6 +22,8 @@ class Serving:
     """False when it was found stopped: then going back starts it, and does not ask for its health."""
     health: HealthCheck
     """How its own release was checked, so that going back is checked the same way."""
+    adopted: Adopted | None = None
+    """What is known of it when somebody else started it, and APP_PORT leads straight to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +94,13 @@ class StartProxy(Step):
     sends_to: str = ""
     """The alias of what serves now; empty when nothing does."""
     container_port: int = 0
+    resumes: bool = True
+    """Whether the earlier one is started again by the undo; not where it was found stopped for another."""
 
     @property
     def text(self) -> str:
         """What it is done to."""
-        how = ", replaced (interrupts for a moment)" if self.replaces else ""
+        how = ", replaced (interrupts for a moment)" if self.replaces and self.resumes else ""
         return f"port {self.port}{how}"
 
 

@@ -16,6 +16,7 @@ import docker
 import pytest
 
 from deploy.rollout.steps import DOING
+from deploy.values.adopting_steps import Adopt, Close, GiveBack, Reinstate, Return
 from deploy.values.build import Build
 from deploy.values.errors import LockedError
 from deploy.values.inventory import Host
@@ -29,7 +30,12 @@ BEFORE = ("connect", "lock", "facts")
 """What a rollout announces before its first step on a host."""
 OF_REPAIR = (Settle, ReviveProxy)
 """Steps that no deploy has; a repair killed at each is tried on an engine in memory."""
-STEPS = (*BEFORE, *dict.fromkeys(step.name for step in DOING if step not in OF_REPAIR))
+OF_ADOPTING = (Adopt, Close, GiveBack, Return, Reinstate)
+"""Steps that take a foreign container on the host: `test_adopt.py` has their cases."""
+STEPS = (
+    *BEFORE,
+    *dict.fromkeys(step.name for step in DOING if step not in (*OF_REPAIR, *OF_ADOPTING)),
+)
 BOTH = ("start-first", "recreate")
 ON_EMPTY_HOSTS = ("network", "proxy")
 """Steps of a first release only."""

@@ -79,7 +79,13 @@ class Releases:
         return push_tiny(self.engine, settings, version, Stream(), **options)
 
     def deploy(
-        self, build: Build, *, force: bool = False, manner: Manner | None = None, **changes: Any
+        self,
+        build: Build,
+        *,
+        force: bool = False,
+        adopt: bool = False,
+        manner: Manner | None = None,
+        **changes: Any,
     ) -> Result:
         """Roll a build out, as `deploy --build` does."""
         settings = self.settings(**changes)
@@ -90,6 +96,7 @@ class Releases:
             now=datetime.now(UTC),
             deployed_by="tester@desk",
             force=force,
+            adopt=adopt,
             manner=manner,
         )
         self.events.clear()

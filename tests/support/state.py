@@ -73,8 +73,13 @@ def answers(releases: Releases, host: Host) -> str:
         return "nothing"
 
 
-def one_release_serves(releases: Releases, hosts: Sequence[Host], version: str) -> None:
-    """See that each host runs exactly one release, this one, and that it alone would survive a reboot."""
+def one_release_serves(
+    releases: Releases, hosts: Sequence[Host], version: str, *, beside: Sequence[str] = ()
+) -> None:
+    """See that each host runs exactly one release, this one, and that it alone would survive a reboot.
+
+    `beside` are containers of somebody else's that may be there, stopped.
+    """
     for host in hosts:
         state = state_of(releases, host)
         assert state.answers == version, f"{host.name} answers {state.answers}"
@@ -84,7 +89,8 @@ def one_release_serves(releases: Releases, hosts: Sequence[Host], version: str) 
         assert policies.pop(APP) == "unless-stopped", host.name
         assert set(policies.values()) <= {"no"}, f"{host.name}: {policies}"
         assert state.applications[APP].labels[labels.TAG] == version
-        others = state.containers.keys() - state.applications.keys()
+        others = state.containers.keys() - state.applications.keys() - set(beside)
+        assert not any(state.containers[name].running for name in beside if name in state.containers)
         assert others == {f"{APP}-proxy"}, f"{host.name} has {others}"
         assert state.containers[f"{APP}-proxy"].policy == "unless-stopped"
         assert not state.locked, host.name

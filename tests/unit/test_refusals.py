@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from deploy.rollout.found import find
+from deploy.rollout.found import Found, find
 from deploy.rollout.refusals import Wanted, refuse, tight
 from deploy.rollout.release import ImageFacts
 from deploy.setup.trust import Trust
@@ -33,10 +33,14 @@ def wanted(*, platform: str = "linux/amd64", strategy: str = "auto", **spec: Any
 def said(facts: HostFacts, wish: Wanted | None = None) -> str:
     """What the refusal says; empty when there is none."""
     try:
-        refuse(wish or wanted(), {"h1": facts}, {"h1": find(facts, app="hello", profile="dev", sends_to="")})
+        refuse(wish or wanted(), {"h1": facts}, {"h1": found(facts)})
     except HostError as error:
         return "\n".join(error.details)
     return ""
+
+
+def found(facts: HostFacts) -> Found:
+    return find(facts, app="hello", profile="dev", sends_to="", at=Published(port=8080))
 
 
 def test_a_host_that_fits_is_not_refused() -> None:
@@ -52,7 +56,9 @@ def test_a_foreign_container_by_our_name() -> None:
 
 @pytest.mark.fault(23)
 def test_somebody_else_on_our_port() -> None:
-    assert "published by the container web" in said(host_facts(a_container(name="web", published=(8080,))))
+    assert "container named web is there and holds port 8080" in said(
+        host_facts(a_container(name="web", published=(8080,)))
+    )
     assert "sport = :8080" in said(host_facts(listening=(22, 8080)))
 
 

@@ -1,0 +1,80 @@
+"""Coming from the shell pipeline: its container is adopted, gone back to, and left again."""
+
+from typing import Any
+
+import pytest
+
+from deploy.rollout.look import releases as list_releases
+from deploy.rollout.status import status
+from deploy.values.adopting import kept_name
+from deploy.values.errors import HostError, RolledBack
+from deploy.values.events import Stream
+from deploy.values.inventory import Inventory
+from tests.support.rollouts import APP, Releases
+from tests.support.shell_pipeline import run_by_hand, stands
+from tests.support.state import one_release_serves
+
+RESTART = "--restart=on-failure:3"
+
+
+def test_a_deploy_names_it_and_the_option_and_a_failing_one_gives_everything_back(releases: Releases) -> None:
+    host, other = releases.hosts
+    both = {each: run_by_hand(releases, each, "0.0", RESTART) for each in (host, other)}
+    new = releases.build("1")
+    with pytest.raises(HostError) as raised:
+        releases.deploy(new)
+    for words in (f"a container named {APP} is there", "image registry:5000/tiny:0.0", "--adopt"):
+        assert all(words in line for line in raised.value.details), raised.value.details
+    assert {each: stands(releases, each, APP) for each in both} == both
+
+    failing: dict[str, Any] = {"app_env": {"HEALTH": "500"}, "health_timeout": 2, "adopt": True}
+    with pytest.raises(RolledBack):
+        releases.deploy(new, **failing, strategy="start-first")
+    assert "close" not in releases.steps(host), "it served all the time"
+    with pytest.raises(RolledBack) as failed:
+        releases.deploy(new, **failing, strategy="recreate")
+    assert "every touched host is back" in failed.value.what.lower()
+    assert releases.versions() == ["0.0", "0.0"]
+    assert {each: stands(releases, each, APP) for each in both} == both
+    assert [releases.names(each) for each in both] == [{APP}, {APP}]
+
+
+def rows(releases: Releases) -> list[tuple[str, str]]:
+    """What `releases` lists: what and where from."""
+    listed = list_releases(APP, "dev", inventory(releases), Stream())
+    return [(str(row["release"]), str(row["from"])) for row in listed]
+
+
+def inventory(releases: Releases) -> Inventory:
+    """Where the hosts are."""
+    return releases.settings().inventory()
+
+
+@pytest.mark.parametrize("strategy", ["start-first", "recreate"])
+def test_it_is_adopted(releases: Releases, strategy: str) -> None:
+    hosts = releases.hosts
+    found = {host: run_by_hand(releases, host, "0.0", RESTART) for host in hosts}
+    result = releases.deploy(releases.build("1"), adopt=True, strategy=strategy)
+    assert [(host.was, host.now) for host in result.hosts] == [("adopted tiny:0.0", "1")] * 2
+    assert releases.versions() == ["1", "1"]
+    for host, was in found.items():
+        kept = stands(releases, host, kept_name(APP, was.id))
+        assert (kept.id, kept.policy, kept.running) == (was.id, "no", False)
+    assert rows(releases) == [("1", "serves"), ("adopted tiny:0.0", "container")] * 2
+
+    assert releases.roll_back().hosts[0].now == "adopted tiny:0.0"
+    assert releases.versions() == ["0.0", "0.0"]
+    assert {host: stands(releases, host, APP) for host in hosts} == found, "as if it had never been adopted"
+    assert rows(releases) == [("adopted tiny:0.0", "serves"), ("1", "container")] * 2
+    told = [(row["release"], row["state"], row["health"]) for row in status(APP, inventory(releases))]
+    assert told == [("adopted tiny:0.0", "running", "answers")] * 2
+    with pytest.raises(HostError, match="would fail"):
+        releases.deploy(releases.build("2"))
+    assert not releases.roll_back("adopted").changed
+
+    assert releases.roll_back().hosts[0].was == "adopted tiny:0.0"
+    assert releases.versions() == ["1", "1"]
+    releases.deploy(releases.build("2"))
+    one_release_serves(releases, hosts, "2", beside=[kept_name(APP, was.id) for was in found.values()])
+    releases.roll_back("adopted", strategy=strategy)
+    assert {host: stands(releases, host, APP) for host in hosts} == found
