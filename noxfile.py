@@ -18,8 +18,11 @@ nox.options.sessions = ["lint", "types", "unit"]
 ROOT = Path(__file__).parent
 NOT_OURS = {".git", ".nox", ".venv", ".jarship", "build", "target", "node_modules", "__pycache__"}
 CERTIFICATES = Path("/etc/ssl/certs")
-SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
-"""Two processes, each with what its tests share: a sandbox, a registry, a built application."""
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+"""Two processes, each with what its tests share: a sandbox, a registry, a built application.
+
+They take files in the order in which these were collected: tests/e2e/conftest.py has the longest first.
+"""
 WRAPPERS = {"mvnw", "gradlew"}
 """Scripts that other projects made and that lie here unchanged."""
 

@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.sandbox",
     "tests.support.applications",
     "tests.support.rollouts",
+    "tests.support.expectations",
     "tests.support.matrix",
     "tests.support.rows",
 ]

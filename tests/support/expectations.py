@@ -6,15 +6,18 @@ lock is free; no container and no file is left over; the next deploy works witho
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from deploy.values.build import Build
 from deploy.values.errors import Failure, exit_code
 from deploy.values.inventory import Host
 from tests.support.rollouts import SECRET, Releases
+from tests.support.sandbox import RunningSandbox
 from tests.support.state import HostState, one_release_serves, states_of
 
 SETTLE = 60.0
@@ -101,3 +104,25 @@ def another(releases: Releases, hosts: Sequence[Host]) -> str:
     """A version that none of the hosts serves."""
     serving = {releases.version(host) for host in hosts}
     return next((version for version in TURNS if version not in serving), "neither")
+
+
+@pytest.fixture(scope="module")
+def left_as_new(running_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
+    """The tests' sandbox; its hosts are as new when the tests of the module are through."""
+    yield running_sandbox
+    if not running_sandbox.as_new:
+        running_sandbox.reset()
+
+
+@pytest.fixture
+def served(left_as_new: RunningSandbox, engine: docker.DockerClient, tmp_path: Path) -> Releases:
+    """The tests' sandbox, one release serving on every host; set up anew where a test left it ill."""
+    running_sandbox = left_as_new
+    releases = Releases(sandbox=running_sandbox, engine=engine, root=tmp_path)
+    try:
+        one_release_serves(releases, releases.hosts, releases.version(releases.hosts[0]))
+    except (AssertionError, OSError):
+        running_sandbox.reset()
+        releases.deploy(releases.build(TURNS[0]))
+    running_sandbox.as_new = False
+    return releases

@@ -74,9 +74,12 @@ class Releases:
         return self.sandbox.sandbox.apply(given).model_copy(update={**own, **chosen})
 
     def build(self, version: str, *, proxy_image: str = "", **options: Any) -> Build:
-        """A build in the registry, which shows its version."""
+        """A build in the registry, which shows its version; made once for all tests of a process."""
         settings = self.settings(proxy_image=proxy_image) if proxy_image else self.settings()
-        return push_tiny(self.engine, settings, version, Stream(), **options)
+        wanted = (version, proxy_image, *sorted(options.items()))
+        if wanted not in self.sandbox.builds:
+            self.sandbox.builds[wanted] = push_tiny(self.engine, settings, version, Stream(), **options)
+        return self.sandbox.builds[wanted]
 
     def deploy(
         self,

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
@@ -11,6 +12,7 @@ import pytest
 from deploy.hosts.connection import Connection, connect
 from deploy.sandbox import life
 from deploy.sandbox.value import Sandbox
+from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.inventory import Access, Host
 from deploy.values.settings import Settings
@@ -31,13 +33,17 @@ docker volume prune -af
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class RunningSandbox:
     """The tests' sandbox, up."""
 
     client: docker.DockerClient
     """This machine's engine, whose containers the hosts are."""
     sandbox: Sandbox
+    builds: dict[tuple[object, ...], Build] = field(default_factory=dict)
+    """What its registry has of the tests' application, by what was asked for."""
+    as_new: bool = False
+    """Whether its hosts are as a reset leaves them."""
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -72,13 +78,17 @@ class RunningSandbox:
 
     def reset(self) -> None:
         """Make every host as it was when it was new, but for the images that its engine has."""
-        for host in self.hosts:
-            container = self.client.containers.get(self.sandbox.container(host.name))
-            if container.status == "paused":
-                container.unpause()
-            elif container.status != "running":
-                container.start()
-            self.run(host, RESET)
+        with ThreadPoolExecutor(max_workers=len(self.hosts)) as pool:
+            list(pool.map(self._reset, self.hosts))
+        self.as_new = True
+
+    def _reset(self, host: Host) -> None:
+        container = self.client.containers.get(self.sandbox.container(host.name))
+        if container.status == "paused":
+            container.unpause()
+        elif container.status != "running":
+            container.start()
+        self.run(host, RESET)
 
     def hosts_setting(self, hosts: tuple[Host, ...]) -> str:
         """HOSTS as a process reads it."""
@@ -121,5 +131,8 @@ def running_sandbox(engine: docker.DockerClient) -> Iterator[RunningSandbox]:
 @pytest.fixture
 def sandbox(running_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
     """The tests' sandbox, its hosts as they were when they were new, but for the images that they have."""
+    if not running_sandbox.as_new:
+        running_sandbox.reset()
+    running_sandbox.as_new = False
     yield running_sandbox
     running_sandbox.reset()

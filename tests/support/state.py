@@ -13,7 +13,8 @@ from tests.support.rollouts import APP, Releases
 LOOK = """
 docker ps -aq --no-trunc | xargs -r docker inspect; echo; echo --
 docker network ls --format '{{.Name}}'; echo --
-find /tmp /home/deploy /root -xdev -type f ! -path '*/.jarship/*' ! -name 'jarship-*.lock'; echo --
+find /tmp /home/deploy /root -xdev -type f ! -path '*/.jarship/*' ! -name 'jarship-*.lock' \
+    ! -name 'runc-process*'; echo --
 [ ! -e /tmp/jarship-APP.lock ] || flock -n /tmp/jarship-APP.lock true && echo free || echo held
 """
 
