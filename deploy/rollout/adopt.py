@@ -10,6 +10,7 @@ from deploy.values.addresses import Published
 from deploy.values.adopting import Adopted, left_name
 from deploy.values.adopting_steps import Adopt, Close, GiveBack, Reinstate, Return
 from deploy.values.release import HealthCheck, proxy_name
+from deploy.values.steps import ReviveProxy
 
 ONCE = 3.0
 """Seconds for an answer when it is only asked whether there is one."""
@@ -57,8 +58,19 @@ def reopen(step: Close, site: Site) -> None:
 
 def give_back(step: GiveBack, site: Site) -> None:
     """Stop the proxy."""
-    set_restart_policy(site, step.container, "no")
-    site.api.stop(step.container, timeout=nginx.STOP_TIMEOUT)
+    _stop_proxy(site, step.container)
+
+
+def close_proxy(step: ReviveProxy, site: Site) -> None:
+    """Stop a proxy again that took the port of an adopted container."""
+    if step.stops:
+        _stop_proxy(site, step.container)
+
+
+def _stop_proxy(site: Site, container: str) -> None:
+    """The policy last: the next rollout takes one that runs for one that is as it should be."""
+    site.api.stop(container, timeout=nginx.STOP_TIMEOUT)
+    set_restart_policy(site, container, "no")
 
 
 def take_again(step: GiveBack, site: Site) -> None:

@@ -38,6 +38,20 @@ def fleet_release(fleet: Mapping[str, Found]) -> ContainerFacts:
     return next(item for item in most if not any(is_before(other, item) for other in most))
 
 
+def goes_back_to_adopted(fleet: Mapping[str, Found]) -> bool:
+    """Whether the fleet is on what was adopted rather than on a release of ours: as most hosts are.
+
+    On a tie it is on the earlier: the adopted one, unless the release was left for it.
+    """
+    on = [here for here in fleet.values() if here.is_on_adopted]
+    last = [release_of(item) for here in fleet.values() if (item := here.committed)]
+    most = max(Counter(last).values(), default=0)
+    if not on or len(on) != most:
+        return len(on) > most
+    left = {release_of(item) for here in on for item in here.kept}
+    return left.isdisjoint(last)
+
+
 def _left_out(last: Mapping[str, ContainerFacts]) -> set[str]:
     """Hosts that a later release of another host went without."""
     return {
@@ -121,7 +135,7 @@ def is_well(here: Found, release: str) -> bool:
         and here.proxy.restart_policy == "unless-stopped"
         and here.sends_to == alias(parts.mine)
         and not (parts.strays or here.leftovers)
-        and not any(item.running for item in parts.kept)
+        and not any(item.running for item in (*parts.kept, *here.idle))
     )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from deploy.rollout import plan_adoption
 from deploy.rollout.found import Found, alias, as_serving, release_of
 from deploy.rollout.mend import Parts, Proxies, is_well, parts_of, proxies_of
 from deploy.rollout.plan import Wishes, batched, together, turns
 from deploy.rollout.strategy import Way
+from deploy.values.adopting_steps import Adopt, Close
 from deploy.values.plan import HostPlan, Plan
 from deploy.values.release import PROXY_TAG, Release, local_tag, network_name
 from deploy.values.steps import (
@@ -114,11 +116,15 @@ def _pulls(host: _Host) -> Iterator[Step]:
 
 def _prepare(host: _Host, history: str) -> Iterator[Step]:
     release, here = host.release, host.here
+    if here.adoption and here.adoption.item in here.idle:
+        # It has the port that the proxy is to have.
+        yield StopIdle(container=here.adoption.item.id, container_name=here.adoption.item.name)
     if here.proxy is None:
         yield MakeNetwork(network=network_name(release.app), app=release.app)
-    yield from _proxy(host)
+    if not here.adopts:
+        yield from _proxy(host)
     for stray in host.parts.strays:
-        if stray != host.parts.serving:
+        if stray != host.parts.serving and stray not in plan_adoption.records(here):
             yield Discard(container=stray.id, container_name=stray.name)
     for item in host.parts.kept:
         if item.running and item != host.parts.serving:
@@ -134,7 +140,7 @@ def _proxy(host: _Host) -> Iterator[Step]:
     if proxies.stays is None:
         yield _new_proxy(host)
     elif not proxies.stays.running:
-        yield ReviveProxy(app=release.app, container=proxies.stays.id)
+        yield ReviveProxy(app=release.app, container=proxies.stays.id, stops=host.here.adopts)
 
 
 def _new_proxy(host: _Host) -> StartProxy:
@@ -153,8 +159,13 @@ def _new_proxy(host: _Host) -> StartProxy:
 
 def _serve(host: _Host) -> list[Step]:
     release = host.release
+    away = _take_over(host)
     if host.parts.is_up:
-        return [AwaitHealth(release=release), Settle(release=release)]
+        return [AwaitHealth(release=release), *away, Settle(release=release)]
+    if away:
+        up: list[Step] = [Start(release=release), AwaitHealth(release=release)]
+        switch = Switch(release=release, old=None, drain_timeout=host.wishes.drain_timeout)
+        return [*away, *up, switch, Settle(release=release)]
     stop: list[Step] = [StopOld(old=host.old, release=release)] if host.old and host.recreate else []
     return [
         *stop,
@@ -163,6 +174,16 @@ def _serve(host: _Host) -> list[Step]:
         Switch(release=release, old=host.old, drain_timeout=host.wishes.drain_timeout),
         Settle(release=release),
     ]
+
+
+def _take_over(host: _Host) -> list[Step]:
+    """What frees the port where somebody went back to an adopted container, and lets the proxy take it."""
+    adoption = host.here.adoption
+    if adoption is None or not host.here.adopts:
+        return []
+    timeout = host.release.health.timeout
+    adopted = adoption.adopted
+    return [Adopt(adopted=adopted), Close(adopted=adopted, timeout=timeout), *_proxy(host)]
 
 
 def _retire(host: _Host) -> Iterator[Step]:
@@ -186,5 +207,6 @@ def _commit(host: _Host) -> Iterator[Step]:
 
 def _prune(host: _Host) -> Step:
     """What served until now and does not belong to the fleet's past goes at the very end."""
-    gone = [item.id for item in host.parts.strays if item == host.parts.serving]
+    records = plan_adoption.records(host.here)
+    gone = [item.id for item in host.parts.strays if item == host.parts.serving or item in records]
     return Prune(app=host.release.app, containers=tuple(gone))

@@ -46,16 +46,19 @@ class _Host:
         return as_serving(serving, self.release.health) if serving and serving.running else None
 
 
-def plan_return(pasts: Mapping[str, Past], settings: Settings) -> Plan:
+def plan_return(pasts: Mapping[str, Past], settings: Settings, *, everywhere: bool = True) -> Plan:
     """Plan how every host goes back to the container that was adopted there.
 
     Args:
         pasts: by host name, in their order.
         settings: today's.
+        everywhere: whether every host must have one; else those with nothing of ours are left alone.
 
     Raises:
         HostError: a host has none, or its name was taken meanwhile; nothing has been changed.
     """
+    if not everywhere:
+        pasts = {name: past for name, past in pasts.items() if past.found.adoption or past.found.ours}
     _refuse(pasts)
     hosts = {name: _host(name, past, settings) for name, past in pasts.items()}
     ill = {name: host for name, host in hosts.items() if not host.is_well}

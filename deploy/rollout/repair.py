@@ -10,11 +10,12 @@ from deploy.rollout.changing import Intent, changing
 from deploy.rollout.found import entry_of, release_of
 from deploy.rollout.kept import in_files
 from deploy.rollout.look import look_back
-from deploy.rollout.mend import fleet_release, parts_of
+from deploy.rollout.mend import fleet_release, goes_back_to_adopted, parts_of
 from deploy.rollout.nginx import read_made_from
 from deploy.rollout.past import Past, made_from_of, remembered
 from deploy.rollout.plan import Wishes
 from deploy.rollout.plan_repair import plan_repair
+from deploy.rollout.plan_return import plan_return
 from deploy.rollout.refusals import Wanted, refuse
 from deploy.rollout.release import image_facts, user_ids
 from deploy.rollout.site import Bench, Site
@@ -81,6 +82,10 @@ def _intent(wish: Mending) -> Intent:
 
 
 def _plan(wish: Mending, fleet: Mapping[str, Past], sites: Mapping[str, Site], stream: Stream) -> Plan:
+    if goes_back_to_adopted({host: past.found for host, past in fleet.items()}):
+        plan = plan_return(fleet, wish.settings, everywhere=False)
+        stream.note(f"The fleet is on {plan.release.tag}.")
+        return plan
     item = fleet_release({sites[host].host.place: past.found for host, past in fleet.items()})
     on_it = [host for host, past in fleet.items() if (last := past.found.committed) and _same(last, item)]
     stream.note(

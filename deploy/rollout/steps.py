@@ -294,6 +294,7 @@ UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Pull: _forget,
     MakeNetwork: _remove_network,
     StartProxy: _bring_back_proxy,
+    ReviveProxy: adopt.close_proxy,
     Create: _remove_candidate,
     StopOld: _start_old,
     Start: _stop_candidate,

@@ -223,6 +223,8 @@ class ReviveProxy(Step):
     phase: ClassVar[str] = "proxy"
     app: str
     container: str
+    stops: bool = False
+    """Whether its undo stops it again, as it has the port of an adopted container."""
 
     @property
     def text(self) -> str:

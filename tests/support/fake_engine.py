@@ -9,13 +9,15 @@ from unittest.mock import patch
 
 from docker.errors import NotFound
 
-from deploy.rollout import health, nginx, proxy, pull, steps
+from deploy.rollout import adopt, health, nginx, proxy, pull, steps
 from deploy.rollout.found import Found, find
 from deploy.rollout.health import Unhealthy
 from deploy.rollout.site import Site
 from deploy.values import labels
+from deploy.values.addresses import Published
+from deploy.values.adopting import Adopted
 from deploy.values.events import Stream
-from deploy.values.facts import ContainerFacts
+from deploy.values.facts import ContainerFacts, PublishedPort
 from deploy.values.inventory import Host
 from deploy.values.plan import Plan
 from deploy.values.release import proxy_name
@@ -55,6 +57,11 @@ class Container:
     loaded: str = ""
     """A proxy's: the alias that its workers send to."""
 
+    @property
+    def publishes(self) -> bool:
+        """Whether it has APP_PORT while it runs: a proxy, or what somebody else started."""
+        return self.labels.get(labels.ROLE) != "app"
+
 
 @dataclass
 class Engine:
@@ -89,7 +96,17 @@ class Engine:
     def start(self, name: str) -> None:
         self.fuse.burn()
         item = self.get(name)
+        others = [other for other in self.containers_.values() if other is not item]
+        taken = [other.name for other in others if other.publishes and other.state == "running"]
+        assert not (item.publishes and taken), f"{name} cannot have the port of {taken}"
         item.state, item.loaded = "running", item.file
+
+    def run_by_hand(self, name: str, policy: str) -> Container:
+        """As `docker run` does."""
+        foreign = Container(id=f"{name}-by-hand", name=name, labels={}, policy=policy, created=0)
+        self.containers_[foreign.id] = foreign
+        self.start(foreign.id)
+        return foreign
 
     def stop(self, name: str, timeout: int = 0) -> None:
         self.fuse.burn()
@@ -155,14 +172,16 @@ class Fleet:
             for name, engine in self.engines.items()
         }
 
-    def found(self) -> dict[str, Found]:
-        """What a rollout would find."""
+    def found(self, at: Published | None = None) -> dict[str, Found]:
+        """What a rollout would find; with APP_PORT also what it may adopt."""
         return {
             name: find(
                 host_facts(*(_facts(item) for item in engine.containers_.values())),
                 app=APP,
                 profile="dev",
                 sends_to=engine.sends_to(),
+                at=at,
+                answered=True,
             )
             for name, engine in self.engines.items()
         }
@@ -188,13 +207,13 @@ class Fleet:
     def running(self, host: str) -> list[str]:
         """The releases that run on a host."""
         every = self.engines[host].containers_.values()
-        apps = [item for item in every if item.labels[labels.ROLE] == "app"]
+        apps = [item for item in every if item.labels.get(labels.ROLE) == "app"]
         return [item.labels[labels.RELEASE] for item in apps if item.state == "running"]
 
     def after_a_reboot(self, host: str) -> list[str]:
         """The releases that would run there after a reboot."""
         every = self.engines[host].containers_.values()
-        apps = [item for item in every if item.labels[labels.ROLE] == "app"]
+        apps = [item for item in every if item.labels.get(labels.ROLE) == "app"]
         return [
             item.labels[labels.RELEASE]
             for item in apps
@@ -222,6 +241,9 @@ def _facts(item: Container) -> ContainerFacts:
         image="image",
         image_id="image",
         labels=item.labels,
+        published=(PublishedPort(address="0.0.0.0", port=8080, container_port=8080),)
+        if item.publishes and item.state == "running"
+        else (),
         created_at=float(item.created),
         inspected=True,
         restart_policy=item.policy,
@@ -241,6 +263,10 @@ def _real_steps() -> Iterator[None]:
     def put(site: Any, name: str, files: dict[str, str]) -> None:
         site.api.put(name, files["jarship/upstream.conf"].split()[1])
 
+    def back(site: Any, adopted: Adopted, timeout: float) -> None:
+        if site.api.get(adopted.id).state != "running":
+            raise Unhealthy("It is not back.")
+
     def healthy(site: Any, container: str, check: object) -> None:
         if site.api.get(container).state != "running":
             raise Unhealthy("It does not run.")
@@ -253,6 +279,7 @@ def _real_steps() -> Iterator[None]:
             raise Unhealthy(f"The proxy sends to {alias}, and there is {json.dumps(serving)}.")
 
     with (
+        patch.object(adopt, "await_answer", back),
         patch.object(pull, "present", lambda *_: True),
         patch.object(steps, "pull", lambda *_, **__: None),
         patch.object(steps, "tidy", lambda *_: None),
