@@ -15,6 +15,9 @@ from deploy.values.steps import ReviveProxy
 ONCE = 3.0
 """Seconds for an answer when it is only asked whether there is one."""
 PAUSE = 0.1
+STOP_TIMEOUT = 1
+"""Seconds for the proxy to answer what it has begun. It would keep idle connections for longer, and takes no
+new ones: every user would wait for a few."""
 ANY = HealthCheck(path="/", port=0, below=500, timeout=0)
 
 
@@ -69,7 +72,7 @@ def close_proxy(step: ReviveProxy, site: Site) -> None:
 
 def _stop_proxy(site: Site, container: str) -> None:
     """The policy last: the next rollout takes one that runs for one that is as it should be."""
-    site.api.stop(container, timeout=nginx.STOP_TIMEOUT)
+    site.api.stop(container, timeout=STOP_TIMEOUT)
     set_restart_policy(site, container, "no")
 
 

@@ -31,7 +31,7 @@ BEFORE = ("connect", "lock", "facts")
 OF_REPAIR = (Settle, ReviveProxy)
 """Steps that no deploy has; a repair killed at each is tried on an engine in memory."""
 OF_ADOPTING = (Adopt, Close, GiveBack, Return, Reinstate)
-"""Steps that take a foreign container on the host: `test_adopt.py` has their cases."""
+"""Steps that take a foreign container on the host: `test_adopt_killed.py` has their cases."""
 STEPS = (
     *BEFORE,
     *dict.fromkeys(step.name for step in DOING if step not in (*OF_REPAIR, *OF_ADOPTING)),
