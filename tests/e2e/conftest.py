@@ -10,6 +10,8 @@ LONGEST = (
     "test_jenkinsfile",
     "test_bytes",
     "test_jar_build",
+    "test_adopt_killed",
+    "test_adopt",
     "test_rollout",
     "test_zero_downtime",
     "test_secret_files",

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from deploy.rollout.adoption import why_not
+from deploy.rollout.basis import seen
 from deploy.rollout.found import Found, find, release_of
 from deploy.rollout.mend import fleet_release, goes_back_to_adopted
 from deploy.rollout.past import Past
 from deploy.rollout.plan import make_plan
 from deploy.rollout.plan_repair import plan_repair
 from deploy.rollout.plan_return import plan_return
-from deploy.rollout.strategy import Way
+from deploy.rollout.refusals import Wanted, refuse
+from deploy.rollout.strategy import Way, choose
 from deploy.values import adopting, history, labels
 from deploy.values.addresses import Published
 from deploy.values.adopting import ADOPTED, Adopted, kept_name
+from deploy.values.errors import HostError
 from deploy.values.history import Entry
 from deploy.values.plan import Plan, Strategy
 from deploy.values.release import Release
@@ -255,3 +258,53 @@ def test_what_cannot_be_adopted(changes: dict[str, Any], words: str) -> None:
 def test_its_image_may_be_of_this_tool() -> None:
     """Containers carry their image's labels, whoever started them."""
     assert only(labels={labels.APP: "hello"}).adopts
+
+
+def test_the_plan_stops_it_only_right_before_the_proxy_takes_its_port() -> None:
+    fleet = by_hand()
+    steps = {
+        strategy: [step.name for step in deploying(fleet, ONE, strategy).steps("h1")]
+        for strategy in STRATEGIES
+    }
+    common = ["pull", "pull", "network", "create"]
+    assert steps["start-first"] == [
+        *common, "start", "health", "adopt", "close", "proxy", "switch", "commit", "prune"
+    ]  # fmt: skip
+    assert steps["recreate"] == [
+        *common, "adopt", "close", "proxy", "start", "health", "switch", "commit", "prune"
+    ]  # fmt: skip
+
+
+def test_a_plan_says_why_users_wait_and_holds_on_to_the_container() -> None:
+    found = only()
+    one = a_container(name="hello", published=(8080,))
+    facts = host_facts(one, memory_total=2**32, memory_available=2**31)
+    way = choose("auto", ONE, facts, found)
+    assert way.strategy == "start-first"
+    assert "interrupted while the port goes from hello to the proxy" in way.why
+    planned = seen(facts, found)
+    assert (planned.serving, planned.serving_tag, planned.running) == ("id-of-hello", "adopted image", True)
+
+
+def test_of_two_neither_is_adopted() -> None:
+    both = host_facts(a_container(name="hello"), a_container(name="web", published=(8080,)))
+    here = find(both, app="hello", profile="dev", sends_to="", at=AT)
+    assert here.adoption is None
+    with pytest.raises(HostError) as raised:
+        refuse(wanted(adopt=True), {"h1": both}, {"h1": here})
+    assert all("only one can be the release before" in line for line in raised.value.details)
+
+
+def test_with_the_option_one_is_not_refused() -> None:
+    facts = host_facts(a_container(name="hello", published=(8080,)), listening=(22, 8080))
+    here = find(facts, app="hello", profile="dev", sends_to="", at=AT)
+    refuse(wanted(adopt=True), {"h1": facts}, {"h1": here})
+    with pytest.raises(HostError) as raised:
+        refuse(wanted(adopt=False), {"h1": facts}, {"h1": here})
+    assert "`invoke deploy --adopt`" in raised.value.details[0]
+
+
+def wanted(*, adopt: bool) -> Wanted:
+    return Wanted(
+        release=ONE, platform="linux/amd64", app_port=AT, strategy="auto", user=(10001, 10001), adopt=adopt
+    )
