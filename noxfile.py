@@ -71,7 +71,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def zero_downtime(session: nox.Session) -> None:
-    """100,000 requests over 20 start-first deploys and 5 rollbacks; prints what was lost."""
+    """100,000 requests each, by start-first and behind a balancer, over 25 releases; prints what was lost."""
     _pytest(session, "tests/figures", "--timeout=1500", "--capture=no")
 
 

@@ -36,6 +36,7 @@ def plan(run: Run, settings: Settings, wish: Wish) -> Planned:
         HostError: a host cannot be reached, or the rollout would fail there.
     """
     from deploy import pipeline, plan_file
+    from deploy.rollout import asking
     from deploy.rollout.preview import preview, what_runs
     from deploy.rollout.reach import reach
     from deploy.rollout.survey import survey
@@ -44,7 +45,7 @@ def plan(run: Run, settings: Settings, wish: Wish) -> Planned:
     ready = _as_it_stands(run, settings)
     rollout = pipeline.rollout_of(run, ready, build, force=wish.force, adopt=wish.adopt)
     with reach(rollout.inventory, run.stream) as sites:
-        seen = survey(rollout, sites, run.stream)
+        seen = survey(rollout, sites, run.stream, asks=asking.there(run.root))
         planned = preview(build, rollout, seen, what_runs(seen, sites), now=datetime.now(UTC))
     if wish.out:
         plan_file.write(Path(wish.out), planned)

@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.support.rollouts",
     "tests.support.expectations",
     "tests.support.matrix",
+    "tests.support.balanced",
     "tests.support.rows",
 ]
 

@@ -27,6 +27,10 @@ def _lines(planned: Planned) -> Iterator[str]:
     for host in planned.hosts:
         yield ""
         yield from _host(host)
+    for balancer in planned.balancers:
+        yield ""
+        yield f"{balancer.host}: balancer over {', '.join(balancer.members) or 'nobody yet'}"
+        yield from (_fact("step", step) for step in balancer.steps)
     yield ""
     yield f"Changes pending on {len(planned.hosts)} {'host' if len(planned.hosts) == 1 else 'hosts'}."
 

@@ -60,6 +60,7 @@ def refuse_moved(planned: Planned, survey: Survey) -> None:
         for name, facts in survey.facts.items()
         for words in _moved(then.get(name), seen(facts, survey.found[name]), survey.plan, name)
     ]
+    moved += _moved_balancers(planned, survey)
     if moved:
         raise HostError(
             "What the plan was decided on has moved; nothing was changed.",
@@ -68,6 +69,19 @@ def refuse_moved(planned: Planned, survey: Survey) -> None:
             host=", ".join(dict.fromkeys(host for host, _ in moved)),
             step="facts",
         )
+
+
+def _moved_balancers(planned: Planned, survey: Survey) -> list[tuple[str, str]]:
+    then = {each.host: each for each in planned.balancers}
+    moved = []
+    for each in survey.balancing.balancers:
+        was = then.get(each.host)
+        if was is None or was.container != each.container:
+            moved.append((each.host, "its balancer is another one than the plan was made with."))
+        elif was.members != tuple(sorted(each.members)):
+            now, before = ", ".join(sorted(each.members)), ", ".join(was.members)
+            moved.append((each.host, f"it sends to {now or 'nobody'}, not to {before or 'nobody'}."))
+    return moved
 
 
 def seen(facts: HostFacts, found: Found) -> Seen:

@@ -77,13 +77,27 @@ class Fleet:
             HookFailed: the hook `pre-deploy` said no; nothing was changed.
             HostError, RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
         """
-        ready = {host: replace(site, registry_auth=registry_auth) for host, site in self.sites.items()}
+        ready = {
+            host: replace(site, registry_auth=registry_auth, ask=partial(self._ask, bench))
+            for host, site in self.sites.items()
+        }
+        balancers = next(iter(ready.values())).balancers
+        ready |= {site.host.name: replace(site, registry_auth=registry_auth) for site in balancers}
         self._tell(plan)
         if plan.changes:
             facts = facts_of(self.audit.account(), bench.mask)
             run_hook(BEFORE, facts, root=bench.root, stream=self.stream)
         journal = execute(plan, ready, bench, pause=self.manner.pause)
         return result_of(plan, self.inventory, journal, self.left_out, time.monotonic() - self.begun)
+
+    def _ask(self, bench: Bench, hook: str, site: Site) -> None:
+        """Run a hook for one host."""
+        host = site.host
+        facts = facts_of(self.audit.account(), bench.mask)
+        facts |= {"HOST": host.name, "ADDRESS": host.reached_at or host.address}
+        run_hook(
+            hook, facts, root=bench.root, stream=self.stream, host=host.name, turn=partial(site.pause, 0)
+        )
 
     def _tell(self, plan: Plan) -> None:
         """Let it be known what is brought, and what is in its place now."""

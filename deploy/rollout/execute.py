@@ -54,8 +54,9 @@ def execute(plan: Plan, sites: Sites, bench: Bench, *, pause: bool = False) -> J
 def _in_service(attempt: Attempt) -> None:
     plan = attempt.plan
     for name, site in attempt.sites.items():
-        state = "released" if plan.steps(name) else "unchanged"
-        site.stream.fact(host=name, state=state, now=plan.release.tag)
+        state = "released" if plan.touches(name) else "unchanged"
+        now = "" if name in attempt.balancers else plan.release.tag
+        site.stream.fact(host=name, state=state, now=now)
 
 
 def _run_stage(stage: Stage, attempt: Attempt) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
-from deploy.rollout import steps
+from deploy.rollout import balancer, steps
 from deploy.rollout.evidence import keep_evidence
 from deploy.rollout.journal import Attempt, Begun
 from deploy.rollout.regain import regain, stand_up
 from deploy.rollout.standing import standing
 from deploy.values.adopting_steps import Close, GiveBack
+from deploy.values.balancing import PutBack, TakeOut
 from deploy.values.errors import (
     Failure,
     HostError,
@@ -85,13 +86,16 @@ def _changed(attempt: Attempt) -> list[str]:
         for host in journal.touched
         if not all(isinstance(step, steps.HARMLESS) for step in journal.begun(host))
     }
-    return [host for host in journal.touched if host in lasting]
+    begun = [step for host in journal.touched for step in journal.begun(host)]
+    shared = attempt.balancers if any(isinstance(step, TakeOut | PutBack) for step in begun) else []
+    # Balancers first: they are needed to put the hosts back.
+    return list(dict.fromkeys([*shared, *(host for host in journal.touched if host in lasting)]))
 
 
 def _regain(attempt: Attempt, host: str) -> None:
     """See that a host can be put back, and that what served there runs, or can be started by an undo."""
     site, release = attempt.sites[host], attempt.plan.release
-    plan = next(planned for planned in attempt.plan.hosts if planned.host == host)
+    plan = attempt.plan.of(host)
     regain(site, release, plan)
     begun = {type(step) for step in attempt.journal.begun(host)}
     try:
@@ -110,7 +114,7 @@ def _regain(attempt: Attempt, host: str) -> None:
 def _tell(attempt: Attempt, broken: Collection[str]) -> None:
     """Let it be known how every host that was touched has come out of it."""
     was = {host.host: host.was for host in attempt.plan.hosts}
-    for host in attempt.journal.touched:
+    for host in dict.fromkeys([*attempt.journal.touched, *_changed(attempt)]):
         before = was.get(host)
         told = (
             {"state": "broken"} if host in broken else {"state": "back", "now": before.tag if before else ""}
@@ -200,11 +204,20 @@ def _undo(attempt: Attempt, batch: Begun, broken: Collection[str], host: str) ->
 
 
 def _check(attempt: Attempt, back: set[str], host: str) -> None:
-    was = next(planned.was for planned in attempt.plan.hosts if planned.host == host)
     site = attempt.sites[host]
+    if host in attempt.balancers:
+        _check_balancer(attempt, host)
+        back.add(host)
+        return
+    was = attempt.plan.of(host).was
     steps.back_in_service(site, attempt.plan.release.app, was)
     back.add(host)
     site.stream.note(f"back on {was.tag if was else 'nothing, as before'}", step="undo", host=host)
+
+
+def _check_balancer(attempt: Attempt, host: str) -> None:
+    before = next(each for each in attempt.plan.balancers if each.host == host)
+    balancer.refuse_changed(attempt.sites[host], attempt.plan.release.app, before)
 
 
 def _keep_evidence(attempt: Attempt, error: Exception) -> list[str]:

@@ -59,6 +59,11 @@ class Attempt:
     signals: Signals
     journal: Journal = field(default_factory=Journal)
 
+    @property
+    def balancers(self) -> list[str]:
+        """The names of those over the hosts."""
+        return [each.host for each in self.plan.balancers]
+
     def warn(self, text: str, *, step: str, host: str = "") -> None:
         """Say something that the user may want to act on."""
         next(iter(self.sites.values())).stream.warning(text, step=step, host=host)

@@ -1,6 +1,7 @@
 """What each host could go back to; takes no lock and changes nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploy.hosts.fleet import on_each
@@ -94,7 +95,7 @@ def releases(app: str, profile: str, inventory: Inventory, stream: Stream) -> li
     Raises:
         HostError: a host cannot be reached.
     """
-    with reach(inventory, stream) as sites:
+    with reach(replace(inventory, balancers=()), stream) as sites:
         fleet = look_back(sites, app=app, profile=profile)
     now = datetime.now(UTC)
     return [row for host, past in fleet.items() for row in _rows(host, past, now)]

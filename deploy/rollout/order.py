@@ -42,10 +42,9 @@ def order(
         manner: what else was asked for.
 
     Raises:
-        InputError: the build has not been pushed, or is of another application; BALANCERS is set.
+        InputError: the build has not been pushed, or is of another application.
         BuildError: the registry does not have its digest, or cannot be reached.
     """
-    _refuse_balancers(settings)
     pushed = _pushed(build, settings)
     registry = open_registry(settings, info)
     image = _ask(registry, pushed.repository, pushed.digest)
@@ -98,15 +97,6 @@ def refuse_old_nginx(proxy: ImageFacts, name: str) -> None:
             f"PROXY_IMAGE={name} is nginx {says}; {least} is the oldest that will do.",
             why="An older one loses requests at every switch: it closes connections in the middle of one.",
             advice="Name a newer one, such as PROXY_IMAGE=nginx:1.30, then run `invoke push`.",
-        )
-
-
-def _refuse_balancers(settings: Settings) -> None:
-    """A key that is silently not heeded would lose requests that its user counts on."""
-    if settings.balancers:
-        raise InputError(
-            "BALANCERS is set, and this version does not take hosts out of a balancer yet.",
-            advice="Leave BALANCERS out; the hosts are then replaced one BATCH at a time.",
         )
 
 

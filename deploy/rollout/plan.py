@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.rollout import kept, plan_adoption
+from deploy.rollout.balance import Balance, merged
 from deploy.rollout.found import Found, as_serving, before, fleet_chain, release_of
 from deploy.rollout.release import unchanged
 from deploy.rollout.strategy import Way
 from deploy.values import history, labels
 from deploy.values.addresses import Published
+from deploy.values.balancing import Balancing
 from deploy.values.facts import ContainerFacts
 from deploy.values.history import Entry
 from deploy.values.plan import HostPlan, Plan, Stage, Work
@@ -32,6 +34,8 @@ from deploy.values.steps import (
     Switch,
 )
 
+NO_BALANCING = Balancing()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
@@ -48,7 +52,13 @@ class Wishes:
     """Replace even where nothing would change."""
 
 
-def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, Way], wishes: Wishes) -> Plan:
+def make_plan(
+    release: Release,
+    found: Mapping[str, Found],
+    ways: Mapping[str, Way],
+    wishes: Wishes,
+    balancing: Balancing = NO_BALANCING,
+) -> Plan:
     """Plan a release over the hosts, in their order.
 
     Each stage ends on every host before the next begins: nothing is stopped before everything is pulled and
@@ -64,18 +74,33 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
         )
         for host, here in found.items()
     )
+    balance = balance_of(release, found, wishes, balancing)
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
-        return Plan(release=release, hosts=hosts, stages=())
-    first, rest = turns(list(found), wishes.batch)
-    replace = {host.host: _replace(release, host, found[host.host], wishes) for host in hosts}
+        stages = [] if balance.is_in_order else balance.alone()
+        return finished_plan(release, hosts, stages, balancing)
+    first, rest, size = balance.turns(list(found), wishes.batch, fleet=len(found))
+    late = {host for host in found if balancing.active and proxy_is_replaced(found[host], wishes)}
+    replace = {
+        host.host: balance.around(
+            host.host,
+            [
+                *([_proxy(release, found[host.host], wishes)] if host.host in late else []),
+                *_replace(release, host, found[host.host], wishes),
+            ],
+        )
+        for host in hosts
+    }
     watch = (Monitor(release=release),) if release.health.monitor else ()
     chains = chains_before(release, found)
     stages = [
         together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
-        together("prepare", {h: _prepare(release, here, wishes, chains[h]) for h, here in found.items()}),
+        together(
+            "prepare",
+            {h: _prepare(release, here, wishes, chains[h], h not in late) for h, here in found.items()},
+        ),
         together("first", {host: replace[host] for host in first}),
         together("monitor", dict.fromkeys(first, watch)),
-        batched("next", {host: replace[host] for host in rest}, wishes.batch.of(len(found))),
+        batched("next", {host: replace[host] for host in rest}, size),
         together("monitor", dict.fromkeys(rest, watch)),
         together("drain", {host.host: _retire(release, host, wishes) for host in hosts}),
         together("commit", {host: _commit(release, here) for host, here in found.items()}),
@@ -83,14 +108,28 @@ def make_plan(release: Release, found: Mapping[str, Found], ways: Mapping[str, W
             "prune", {h: _prune(release, here, wishes, chains[h]) for h, here in found.items()}, after=True
         ),
     ]
-    return Plan(release=release, hosts=hosts, stages=tuple(stage for stage in stages if stage.batches))
+    return finished_plan(release, hosts, merged(stages, [*balance.ahead(), *balance.behind()]), balancing)
 
 
-def turns(hosts: Sequence[str], batch: Batch) -> tuple[Sequence[str], Sequence[str]]:
-    """The hosts that go first, which is one, and those that follow in batches."""
-    if batch.percent and batch.of(len(hosts)) >= len(hosts):
-        return hosts, []  # BATCH=100%: asked for in so many words
-    return hosts[:1], hosts[1:]
+def finished_plan(
+    release: Release, hosts: tuple[HostPlan, ...], stages: Sequence[Stage], balancing: Balancing
+) -> Plan:
+    """A plan of the stages in which there is anything to do."""
+    chosen = tuple(stage for stage in stages if stage.batches)
+    return Plan(release=release, hosts=hosts, stages=chosen, balancers=balancing.balancers)
+
+
+def balance_of(release: Release, found: Mapping[str, Found], wishes: Wishes, balancing: Balancing) -> Balance:
+    """What stands before the hosts, and which of them serve."""
+    serving = {host for host, here in found.items() if here.adopts or (here.serving and here.serving.running)}
+    return Balance(
+        release=release,
+        balancing=balancing,
+        app_port=wishes.app_port,
+        made_from=wishes.proxy_made_from,
+        drain_timeout=wishes.drain_timeout,
+        serving=frozenset(serving),
+    )
 
 
 def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
@@ -148,7 +187,14 @@ def chains_before(release: Release, found: Mapping[str, Found]) -> dict[str, tup
     }
 
 
-def _prepare(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry]) -> list[Step]:
+def proxy_is_replaced(here: Found, wishes: Wishes) -> bool:
+    """Whether a host's proxy makes way for another, which closes APP_PORT for a moment."""
+    return here.proxy is not None and not here.adopts and not _has_proxy(here, wishes)
+
+
+def _prepare(
+    release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry], with_proxy: bool
+) -> list[Step]:
     records = plan_adoption.records(here)
     steps: list[Step] = [
         Discard(container=item.id, container_name=item.name) for item in here.leftovers if item not in records
@@ -157,7 +203,7 @@ def _prepare(release: Release, here: Found, wishes: Wishes, chain: Sequence[Entr
     steps += [StopIdle(container=item.id, container_name=item.name) for item in idle]
     if here.proxy is None:
         steps.append(MakeNetwork(network=network_name(release.app), app=release.app))
-    if not _has_proxy(here, wishes) and not here.adopts:
+    if with_proxy and not _has_proxy(here, wishes) and not here.adopts:
         steps.append(_proxy(release, here, wishes))
     return [*steps, Create(release=release, history=history.write(history.latest(chain)))]
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from deploy.rollout import plan_adoption
+from deploy.rollout.balance import merged
 from deploy.rollout.found import Found, alias, as_serving, release_of
 from deploy.rollout.mend import Parts, Proxies, is_well, parts_of, proxies_of
-from deploy.rollout.plan import Wishes, batched, together, turns
+from deploy.rollout.plan import NO_BALANCING, Wishes, balance_of, batched, finished_plan, together
 from deploy.rollout.strategy import Way
 from deploy.values.adopting_steps import Adopt, Close
+from deploy.values.balancing import Balancing
 from deploy.values.plan import HostPlan, Plan
 from deploy.values.release import PROXY_TAG, Release, local_tag, network_name
 from deploy.values.steps import (
@@ -55,7 +57,12 @@ class _Host:
 
 
 def plan_repair(
-    release: Release, history: str, fleet: Mapping[str, Found], ways: Mapping[str, Way], wishes: Wishes
+    release: Release,
+    history: str,
+    fleet: Mapping[str, Found],
+    ways: Mapping[str, Way],
+    wishes: Wishes,
+    balancing: Balancing = NO_BALANCING,
 ) -> Plan:
     """Plan how to bring every host to one release.
 
@@ -65,6 +72,7 @@ def plan_repair(
         fleet: by host name, in their order.
         ways: how each host is replaced, where something else serves.
         wishes: the batch, the drain timeout, and the proxy where one is missing.
+        balancing: what stands before the hosts.
     """
     hosts = tuple(
         HostPlan(
@@ -81,17 +89,22 @@ def plan_repair(
         for name, here in fleet.items()
         if not is_well(here, release.id)
     }
-    first, rest = turns(list(ill), wishes.batch)
+    balance = balance_of(release, fleet, wishes, balancing)
+    if not ill:
+        stages = [] if balance.is_in_order else balance.alone()
+        return finished_plan(release, hosts, stages, balancing)
+    first, rest, size = balance.turns(list(ill), wishes.batch, fleet=len(fleet))
+    serve = {name: balance.around(name, _serve(host)) for name, host in ill.items()}
     stages = [
         together("pull", {name: list(_pulls(host)) for name, host in ill.items()}),
         together("prepare", {name: list(_prepare(host, history)) for name, host in ill.items()}),
-        together("first", {name: _serve(ill[name]) for name in first}),
-        batched("next", {name: _serve(ill[name]) for name in rest}, wishes.batch.of(len(fleet))),
+        together("first", {name: serve[name] for name in first}),
+        batched("next", {name: serve[name] for name in rest}, size),
         together("drain", {name: list(_retire(host)) for name, host in ill.items()}),
         together("commit", {name: list(_commit(host)) for name, host in ill.items()}),
         together("prune", {name: [_prune(host)] for name, host in ill.items()}, after=True),
     ]
-    return Plan(release=release, hosts=hosts, stages=tuple(stage for stage in stages if stage.batches))
+    return finished_plan(release, hosts, merged(stages, [*balance.ahead(), *balance.behind()]), balancing)
 
 
 def _host(release: Release, here: Found, way: Way, wishes: Wishes) -> _Host:

@@ -14,11 +14,20 @@ from deploy.rollout.site import Site
 from deploy.rollout.strategy import runs_there
 from deploy.rollout.survey import Rollout, Survey
 from deploy.values import labels
+from deploy.values.balancing import Balancer, TakeOut
 from deploy.values.build import Build
 from deploy.values.facts import HostFacts
 from deploy.values.images import to_pull
 from deploy.values.plan import HostPlan, Plan
-from deploy.values.planned import Change, Fetch, JavaHeap, Planned, PlannedHost, PlannedRelease
+from deploy.values.planned import (
+    Change,
+    Fetch,
+    JavaHeap,
+    Planned,
+    PlannedBalancer,
+    PlannedHost,
+    PlannedRelease,
+)
 from deploy.values.release import Release
 from deploy.values.steps import Start, StartProxy
 
@@ -66,8 +75,18 @@ def preview(build: Build, rollout: Rollout, survey: Survey, runs: Runs, *, now: 
         ),
         order=_order(survey.plan),
         hosts=tuple(_host(host, rollout, survey, runs[host.host]) for host in survey.plan.hosts),
+        balancers=tuple(_balancer(each, survey.plan) for each in survey.balancing.balancers),
         settings=basis(rollout),
         build=build,
+    )
+
+
+def _balancer(each: Balancer, plan: Plan) -> PlannedBalancer:
+    return PlannedBalancer(
+        host=each.host,
+        members=tuple(sorted(each.members)),
+        container=each.container,
+        steps=tuple(f"{step.name} {step.text}".rstrip() for step in plan.steps(each.host)),
     )
 
 
@@ -162,7 +181,12 @@ def _notes(plan: HostPlan, survey: Survey, rollout: Rollout, steps: tuple[object
         one = plan.was.adopted
         yield f"{one.name} is taken over and kept, stopped, as {one.kept_as}: `rollback` goes back to it"
         yield from _lost_ports(found)
-    if steps and plan.was and plan.was.running and plan.strategy == "recreate":
+    is_out = any(isinstance(step, TakeOut) for step in steps)
+    if is_out:
+        yield "taken out of the balancers while it is replaced: no request is lost"
+    elif steps and survey.balancing.balancers and plan.was:
+        yield "not taken out of the balancers: no other host serves meanwhile"
+    if steps and plan.was and plan.was.running and plan.strategy == "recreate" and not is_out:
         yield "no answer from the stop of the old one until the new one is healthy"
     if not survey.healthy:
         yield "the same runs already, and is not healthy somewhere: it is replaced"

@@ -1,7 +1,7 @@
 """Every host of an inventory, connected, its engine answering, and locked where something will change."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,10 +45,11 @@ def reach(
     """Reach every host at the same time; all is given back at the end.
 
     Args:
-        inventory: the hosts.
+        inventory: the hosts, and the balancers over them.
         stream: hears of it.
         locking: None where nothing will be changed.
-        skip: told of each host that does not answer, which is then left out; None does not leave any out.
+        skip: told of each host that does not answer, which is then left out; None does not leave any out. A
+            balancer is never left out: nothing could be taken out of it.
         at_end: called with the locks held and the engines' channels closed, so that a session is free.
 
     Raises:
@@ -56,9 +57,11 @@ def reach(
         LockedError: somebody else is changing one of them.
     """
     with ExitStack() as stack:
-        with stream.step("connect", ", ".join(host.name for host in inventory.hosts)):
-            reached = stack.enter_context(connections(inventory.hosts, inventory.access, skip=skip))
-            if not reached:
+        every, balancing = inventory.every(), {host.name for host in inventory.balancers}
+        with stream.step("connect", ", ".join(host.name for host in every)):
+            skipping = _only_hosts(skip, balancing) if skip else None
+            reached = stack.enter_context(connections(every, inventory.access, skip=skipping))
+            if not reached.keys() - balancing:
                 raise HostError("None of the hosts answers.", step="connect")
         locks: Mapping[str, Lock] = {}
         if locking:
@@ -87,8 +90,29 @@ def reach(
             )
 
         sites = on_each(list(reached.values()), site)
-        cancel = sites[0].cancel
-        yield {each.host.name: replace(each, cancel=cancel) for each in sites}
+        yield _arranged(sites, balancing)
+
+
+def _arranged(sites: Sequence[Site], balancing: Collection[str]) -> dict[str, Site]:
+    """The hosts by name, which know the balancers, and stop with them and with each other."""
+    together = [replace(each, cancel=sites[0].cancel) for each in sites]
+    balancers = tuple(each for each in together if each.host.name in balancing)
+    return {
+        each.host.name: replace(each, balancers=balancers)
+        for each in together
+        if each.host.name not in balancing
+    }
+
+
+def _only_hosts(
+    skip: Callable[[Unreachable], None], balancing: Collection[str]
+) -> Callable[[Unreachable], None]:
+    def skipping(error: Unreachable) -> None:
+        if error.host in balancing:
+            raise error
+        skip(error)
+
+    return skipping
 
 
 def _take(locking: Locking | None, connection: Connection) -> Lock:

@@ -8,6 +8,7 @@ from deploy.rollout.containers import exists, set_restart_policy
 from deploy.rollout.health import Deadline
 from deploy.rollout.site import Cancelled, Site
 from deploy.values import labels
+from deploy.values.balancing import balancer_name
 from deploy.values.errors import Failure, HostError
 from deploy.values.plan import HostPlan
 from deploy.values.release import Release, proxy_name
@@ -67,6 +68,7 @@ def stand_up(site: Site, app: str, plan: HostPlan, *, proxy: bool, old: bool) ->
         Failure: the container from before is not healthy.
         DockerException: something cannot be started.
     """
+    _start(site, balancer_name(app))
     adopted = plan.was.adopted if plan.was else None
     if proxy and not adopted:
         _start(site, proxy_name(app))

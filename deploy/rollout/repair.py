@@ -1,11 +1,13 @@
 """Bringing a fleet that a killed run left half done, or hosts that were left out, to one release."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from deploy import credentials
 from deploy.hosts.fleet import on_each
+from deploy.rollout import asking
+from deploy.rollout.balancers import balancers_over
 from deploy.rollout.changing import Intent, changing
 from deploy.rollout.found import entry_of, release_of
 from deploy.rollout.kept import in_files
@@ -62,9 +64,10 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
                 profile=settings.profile,
                 secrets=settings.secret_variables(),
             )
-        plan = _plan(wish, pasts, fleet.sites, stream)
+        plan = _plan(wish, pasts, fleet.sites, stream, asks=asking.there(bench.root))
         wish.learn(plan.release.spec.secret_values())
-        auth = credentials.for_pulls(settings) if _lacking(pasts, plan.release.id) else None
+        pulls = _lacking(pasts, plan.release.id) or plan.balancers
+        auth = credentials.for_pulls(settings) if pulls else None
         return fleet.carry_out(plan, bench, registry_auth=auth)
 
 
@@ -81,7 +84,14 @@ def _intent(wish: Mending) -> Intent:
     )
 
 
-def _plan(wish: Mending, fleet: Mapping[str, Past], sites: Mapping[str, Site], stream: Stream) -> Plan:
+def _plan(
+    wish: Mending,
+    fleet: Mapping[str, Past],
+    sites: Mapping[str, Site],
+    stream: Stream,
+    *,
+    asks: Collection[str],
+) -> Plan:
     if goes_back_to_adopted({host: past.found for host, past in fleet.items()}):
         plan = plan_return(fleet, wish.settings, everywhere=False)
         stream.note(f"The fleet is on {plan.release.tag}.")
@@ -104,7 +114,13 @@ def _plan(wish: Mending, fleet: Mapping[str, Past], sites: Mapping[str, Site], s
     _refuse(release, wishes, settings, sites, _lacking(fleet, release.id), on_it[0])
     found = {host: past.found for host, past in fleet.items()}
     ways = {host: choose(settings.strategy, release, past.facts, past.found) for host, past in fleet.items()}
-    return plan_repair(release, item.labels.get(labels.HISTORY, "[]"), found, ways, wishes)
+    balancing = balancers_over(sites, app=release.app, platform=_platform(fleet), at=app_port, asks=asks)
+    return plan_repair(release, item.labels.get(labels.HISTORY, "[]"), found, ways, wishes, balancing)
+
+
+def _platform(fleet: Mapping[str, Past]) -> str:
+    """Of the hosts, which the proxies' image is for."""
+    return next(iter(fleet.values())).facts.platform
 
 
 def _same(one: ContainerFacts, other: ContainerFacts) -> bool:

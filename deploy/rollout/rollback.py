@@ -6,6 +6,7 @@ from datetime import datetime
 
 from deploy import credentials
 from deploy.registry import Registry
+from deploy.rollout import asking
 from deploy.rollout.changing import Intent, changing, leaving_out
 from deploy.rollout.look import look_back
 from deploy.rollout.nginx import made_from, read_made_from
@@ -96,7 +97,7 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
         chosen = _choose(wish, entry, pasts, stream)
         rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())
-        plan = survey(rollout, fleet.sites, stream).plan
+        plan = survey(rollout, fleet.sites, stream, asks=asking.there(bench.root)).plan
         return fleet.carry_out(plan, bench, registry_auth=rollout.registry_auth)
 
 
@@ -175,7 +176,7 @@ def _rollout(
             proxy_made_from=proxies,
         ),
         inventory=settings.inventory(),
-        registry_auth=credentials.for_pulls(settings) if chosen.missing else None,
+        registry_auth=credentials.for_pulls(settings) if chosen.missing or settings.balancers else None,
         manner=wish.manner,
     )
 

@@ -32,6 +32,10 @@ class Site:
     registry_auth: Mapping[str, str] | None = field(default=None, repr=False)
     """Travels with each pull, as the Docker SDK's `auth_config`; rests nowhere."""
     cancel: threading.Event = field(default_factory=threading.Event)
+    balancers: tuple["Site", ...] = ()
+    """Those over the hosts."""
+    ask: "Callable[[str, Site], object] | None" = None
+    """Runs one of the team's hooks for a host: its name, and the host."""
 
     @property
     def connection(self) -> Connection:

@@ -16,6 +16,7 @@ from deploy.rollout.health import Inspect, probe, why_stopped
 from deploy.rollout.usage import measure
 from deploy.values import history, labels
 from deploy.values.adopting import Adopted, read
+from deploy.values.balancing import balancer_name
 from deploy.values.inventory import Host, Inventory
 from deploy.values.release import HealthCheck, proxy_name
 
@@ -25,7 +26,7 @@ UNKNOWN = HealthCheck(path="/", port=8080, below=500, timeout=5)
 def status(
     app: str, inventory: Inventory, *, usage: bool = False, numbers: bool = False
 ) -> list[dict[str, object]]:
-    """One row a host: release, digest, since when, health, address.
+    """One row a host: release, digest, since when, health, address; then one a balancer.
 
     Args:
         app: the application's name.
@@ -36,10 +37,30 @@ def status(
     Raises:
         HostError: a host cannot be reached.
     """
-    with connections(inventory.hosts, inventory.access) as reached:
-        return on_each(
-            list(reached.values()), lambda connection: _row(connection, app, usage=usage, numbers=numbers)
-        )
+    balancing = {host.name for host in inventory.balancers}
+
+    def row(connection: Connection) -> dict[str, object]:
+        if connection.host.name in balancing:
+            return _balancer(connection, app, usage=usage, numbers=numbers)
+        return _row(connection, app, usage=usage, numbers=numbers)
+
+    with connections(inventory.every(), inventory.access) as reached:
+        return on_each(list(reached.values()), row)
+
+
+def _balancer(connection: Connection, app: str, *, usage: bool, numbers: bool) -> dict[str, object]:
+    with closing(through(connection)) as client:
+        seen = _inspect(client.api, balancer_name(app))
+        over = nginx.told(connection, seen) if seen else ""
+        used = _usage(client.api, seen, numbers=numbers) if usage else {}
+    if seen is None:
+        return _cells(connection.host, state="no balancer yet") | used
+    cells = _cells(
+        connection.host,
+        state=f"{_state(seen)}, balances over {' '.join(over.split()) or 'nobody'}",
+        since=seen["State"]["StartedAt"][:19] + "Z",
+    )
+    return cells | used
 
 
 def _row(connection: Connection, app: str, *, usage: bool, numbers: bool) -> dict[str, object]:

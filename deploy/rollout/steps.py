@@ -9,11 +9,12 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 
-from deploy.rollout import adopt, containers, health, proxy, secret_files
+from deploy.rollout import adopt, asking, balancer, containers, health, proxy, secret_files
 from deploy.rollout.pull import pull, tidy
 from deploy.rollout.site import Site
 from deploy.values import labels
 from deploy.values.adopting_steps import Adopt, Close, GiveBack, Reinstate, Return
+from deploy.values.balancing import AskBack, AskOut, PutBack, SetMembers, StartBalancer, TakeOut
 from deploy.values.errors import Failure
 from deploy.values.release import HealthCheck, proxy_name
 from deploy.values.steps import (
@@ -283,6 +284,12 @@ DOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Monitor: _monitor,
     Commit: _commit,
     Prune: _prune,
+    StartBalancer: balancer.start,
+    SetMembers: balancer.set_members,
+    TakeOut: balancer.take_out,
+    PutBack: balancer.put_back,
+    AskOut: asking.ask_out,
+    AskBack: asking.ask_back,
     Adopt: adopt.adopt,
     Close: adopt.close,
     GiveBack: adopt.give_back,
@@ -300,6 +307,12 @@ UNDOING: dict[type[Step], Callable[[Any, Site], None]] = {
     Start: _stop_candidate,
     Switch: _switch_back,
     Commit: _uncommit,
+    StartBalancer: balancer.bring_back,
+    SetMembers: balancer.set_as_before,
+    TakeOut: balancer.undo_take_out,
+    PutBack: balancer.undo_put_back,
+    AskOut: asking.undo_ask_out,
+    AskBack: asking.undo_ask_back,
     Adopt: adopt.disown,
     Close: adopt.reopen,
     GiveBack: adopt.take_again,

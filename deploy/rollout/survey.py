@@ -1,13 +1,14 @@
 """What every host says before anything changes, and the plan that follows from it; changes nothing itself."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
 from deploy.rollout import nginx, steps
 from deploy.rollout.adopt import answers
 from deploy.rollout.adoption import in_the_way
+from deploy.rollout.balancers import balancers_over
 from deploy.rollout.found import Found, find
 from deploy.rollout.plan import Wishes, make_plan
 from deploy.rollout.refusals import Wanted, refuse, tight
@@ -15,6 +16,7 @@ from deploy.rollout.release import ImageFacts
 from deploy.rollout.site import Site
 from deploy.rollout.stock import take_stock
 from deploy.rollout.strategy import choose
+from deploy.values.balancing import Balancing
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
 from deploy.values.facts import HostFacts
@@ -58,10 +60,20 @@ class Survey:
     plan: Plan
     healthy: bool = True
     """Whether what serves, and would else be left as it is, is well."""
+    balancing: Balancing = field(default_factory=Balancing)
+    """What stands before the hosts."""
 
 
-def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Survey:
+def survey(
+    rollout: Rollout, sites: Mapping[str, Site], stream: Stream, *, asks: Collection[str] = ()
+) -> Survey:
     """Ask every host, refuse what would fail, and plan.
+
+    Args:
+        rollout: what is to be rolled out.
+        sites: the hosts, which know their balancers.
+        stream: hears of it.
+        asks: the names of the team's hooks for a balancer of its own.
 
     Raises:
         HostError: a host does not answer, or the rollout would fail there.
@@ -69,6 +81,9 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
     release = rollout.wanted.release
     with stream.step("facts", "of every host"):
         looked = on_each(list(sites.values()), lambda site: look(site, rollout))
+        balancing = balancers_over(
+            sites, app=release.app, platform=rollout.wanted.platform, at=rollout.wanted.app_port, asks=asks
+        )
     facts = dict(zip(sites, (each[0] for each in looked), strict=True))
     found = dict(zip(sites, (each[1] for each in looked), strict=True))
     refuse(rollout.wanted, facts, found)
@@ -76,11 +91,11 @@ def survey(rollout: Rollout, sites: Mapping[str, Site], stream: Stream) -> Surve
         if words := tight(rollout.wanted, here):
             stream.warning(words, step="facts", host=host)
     ways = {host: choose(rollout.wanted.strategy, release, facts[host], found[host]) for host in sites}
-    plan = make_plan(release, found, ways, rollout.wishes)
-    healthy = plan.changes or _all_healthy(plan, sites)
+    plan = make_plan(release, found, ways, rollout.wishes, balancing)
+    healthy = any(plan.steps(host) for host in sites) or _all_healthy(plan, sites)
     if not healthy:
-        plan = make_plan(release, found, ways, replace(rollout.wishes, force=True))
-    return Survey(facts=facts, found=found, plan=plan, healthy=healthy)
+        plan = make_plan(release, found, ways, replace(rollout.wishes, force=True), balancing)
+    return Survey(facts=facts, found=found, plan=plan, healthy=healthy, balancing=balancing)
 
 
 def look(site: Site, rollout: Rollout) -> tuple[HostFacts, Found]:

@@ -1,5 +1,6 @@
 """A rollout from its beginning to its end: one transaction over all hosts of a profile."""
 
+from deploy.rollout import asking
 from deploy.rollout.basis import refuse_moved
 from deploy.rollout.changing import Intent, changing, leaving_out
 from deploy.rollout.site import Bench
@@ -24,7 +25,8 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
         RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
     """
     with changing(_intent(rollout), bench, stream) as fleet:
-        seen = survey(leaving_out(rollout, fleet.left_out), fleet.sites, stream)
+        asks = asking.there(bench.root)
+        seen = survey(leaving_out(rollout, fleet.left_out), fleet.sites, stream, asks=asks)
         if planned:
             refuse_moved(planned, seen)
         return fleet.carry_out(seen.plan, bench, registry_auth=rollout.registry_auth)

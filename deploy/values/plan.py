@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from deploy.values.balancing import Balancer, PutBack, TakeOut
 from deploy.values.release import Release
 from deploy.values.steps import Serving, Step
 
@@ -50,11 +51,25 @@ class Plan:
     release: Release
     hosts: tuple[HostPlan, ...]
     stages: tuple[Stage, ...]
+    balancers: tuple[Balancer, ...] = ()
+    """As they were found."""
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.stages)
+
+    def touches(self, host: str) -> bool:
+        """Whether anything would be done on a host; on a balancer, also for the sake of others."""
+        balancing = any(host == each.host for each in self.balancers) and any(
+            isinstance(step, TakeOut | PutBack) for each in self.hosts for step in self.steps(each.host)
+        )
+        return balancing or bool(self.steps(host))
+
+    def of(self, host: str) -> HostPlan:
+        """What is planned for a host; a balancer has nothing of the application."""
+        bare = HostPlan(host=host, was=None, strategy="start-first", why="")
+        return next((planned for planned in self.hosts if planned.host == host), bare)
 
     def steps(self, host: str) -> tuple[Step, ...]:
         """What would be done on a host, in order."""

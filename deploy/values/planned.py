@@ -80,6 +80,18 @@ class PlannedHost(_Frozen):
     seen: Seen
 
 
+class PlannedBalancer(_Frozen):
+    """What the rollout would do at one balancer."""
+
+    host: str
+    members: tuple[str, ...]
+    """Where it sends now, sorted."""
+    container: str
+    """Its id; empty when there is none."""
+    steps: tuple[str, ...]
+    """In words; besides taking each host out and putting it back."""
+
+
 class PlannedRelease(_Frozen):
     """What would be released."""
 
@@ -120,5 +132,6 @@ class Planned(_Frozen):
     order: tuple[tuple[str, ...], ...]
     """The hosts as they would be replaced, batch after batch."""
     hosts: tuple[PlannedHost, ...]
+    balancers: tuple[PlannedBalancer, ...] = ()
     settings: Basis
     build: Build

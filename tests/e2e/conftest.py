@@ -4,6 +4,8 @@ import pytest
 
 LONGEST = (
     "test_every_step",
+    "test_every_step_behind",
+    "test_balancer",
     "test_failed_release",
     "test_boot_versions",
     "test_set_up",

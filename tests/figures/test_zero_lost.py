@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from deploy.values.inventory import Host
+from tests.support.balanced import Balanced
 from tests.support.probing import Request, Span, longest_gap, probing, quantile, told
 from tests.support.rollouts import Releases
 
@@ -18,7 +20,7 @@ START = 1.0
 """Seconds that the application takes to start, where the gap is measured."""
 
 
-def release_in_turn(releases: Releases, begun: float) -> list[Span]:
+def release_in_turn(releases: Releases, begun: float, **wish: Any) -> list[Span]:
     """The deploys and the ways back, each at its time; when each was at work."""
     spans: list[Span] = []
     builds = [releases.build(str(number)) for number in (1, 2, 3)]
@@ -26,9 +28,9 @@ def release_in_turn(releases: Releases, begun: float) -> list[Span]:
         time.sleep(max(0.0, begun + number * EVERY - time.time()))
         begin = time.time()
         if number % 5 == 4:
-            releases.roll_back(strategy="start-first")
+            releases.roll_back(**wish)
         else:
-            releases.deploy(builds[number % 3], strategy="start-first", force=True)
+            releases.deploy(builds[number % 3], force=True, **wish)
         spans.append(Span(begin=begin, end=time.time()))
     return spans
 
@@ -45,14 +47,25 @@ def split(requests: Sequence[Request], spans: Sequence[Span]) -> tuple[list[floa
 
 def test_start_first_and_rollbacks_lose_nothing(releases: Releases) -> None:
     releases.deploy(releases.build("3"))
-    with probing(releases.hosts, releases.root, rate=RATE, seconds=REQUESTS / RATE + 60) as probe:
-        spans = release_in_turn(releases, time.time() + 2)
+    lose_nothing("start-first", releases, releases.hosts, strategy="start-first")
+
+
+def test_recreate_on_two_hosts_behind_a_balancer_loses_nothing(balanced: Balanced) -> None:
+    balanced.deploy(balanced.releases.build("3"))
+    wish = balanced.wish(strategy="recreate")
+    lose_nothing("recreate behind a balancer", balanced.releases, (balanced.balancer,), **wish)
+
+
+def lose_nothing(what: str, releases: Releases, asked: Sequence[Host], **wish: Any) -> None:
+    """Ask some hosts all the while, print what users noticed, and see that no request was lost."""
+    with probing(asked, releases.root, rate=RATE, seconds=REQUESTS / RATE + 60) as probe:
+        spans = release_in_turn(releases, time.time() + 2, **wish)
         time.sleep(max(0.0, probe.begun + REQUESTS / RATE + 1 - time.time()))
     during, rest = split(probe.requests, spans)
     took = [span.end - span.begin for span in spans]
     print(
-        f"\nstart-first: {len(probe.lost)} of {len(probe.requests)} requests lost over {DEPLOYS} deploys and "
-        f"{BACK} rollbacks on {len(releases.hosts)} hosts, {quantile(took, 0.5):.1f} s each"
+        f"\n{what}: {len(probe.lost)} of {len(probe.requests)} requests lost over {DEPLOYS} deploys and "
+        f"{BACK} rollbacks, {quantile(took, 0.5):.1f} s each"
         f"\nwhile releasing: p50 {quantile(during, 0.5):.1f} ms, p99 {quantile(during, 0.99):.1f} ms"
         f" ({len(during)} requests)"
         f"\nelse:            p50 {quantile(rest, 0.5):.1f} ms, p99 {quantile(rest, 0.99):.1f} ms"

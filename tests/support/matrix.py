@@ -17,6 +17,7 @@ import pytest
 
 from deploy.rollout.steps import DOING
 from deploy.values.adopting_steps import Adopt, Close, GiveBack, Reinstate, Return
+from deploy.values.balancing import AskBack, AskOut, PutBack, SetMembers, StartBalancer, TakeOut
 from deploy.values.build import Build
 from deploy.values.errors import LockedError
 from deploy.values.inventory import Host
@@ -32,12 +33,15 @@ OF_REPAIR = (Settle, ReviveProxy)
 """Steps that no deploy has; a repair killed at each is tried on an engine in memory."""
 OF_ADOPTING = (Adopt, Close, GiveBack, Return, Reinstate)
 """Steps that take a foreign container on the host: `test_adopt_killed.py` has their cases."""
+OF_BALANCING = (StartBalancer, SetMembers, TakeOut, PutBack, AskOut, AskBack)
+"""Steps for hosts behind a balancer: `test_every_step_behind.py` has their cases."""
 STEPS = (
     *BEFORE,
-    *dict.fromkeys(step.name for step in DOING if step not in (*OF_REPAIR, *OF_ADOPTING)),
+    *dict.fromkeys(step.name for step in DOING if step not in (*OF_REPAIR, *OF_ADOPTING, *OF_BALANCING)),
 )
+STEPS_BEHIND = tuple(step.name for step in OF_BALANCING)
 BOTH = ("start-first", "recreate")
-ON_EMPTY_HOSTS = ("network", "proxy")
+ON_EMPTY_HOSTS = ("network", "proxy", "balancer")
 """Steps of a first release only."""
 AFTER_A_KILL = {"discard": "health", "idle": "stop"}
 """Steps that a rollout has only after another was killed, and where that was."""
@@ -63,6 +67,8 @@ class Steady:
     serving: int = 0
     broken: bool = True
     """Whether the last case may have left the hosts as no case may find them."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What a process is told besides, by its keys."""
 
     def begin(self) -> None:
         """See one release served."""
@@ -89,6 +95,10 @@ class Steady:
         """Roll one out, from this process."""
         self.releases.deploy(self.build(number), only=self.hosts, **settings)
         self.serving = number
+
+    def serves(self, number: int) -> None:
+        """See that one release alone serves, on every host."""
+        one_release_serves(self.releases, self.hosts, self.version(number))
 
     def states(self) -> dict[str, HostState]:
         """How the hosts look."""
@@ -119,7 +129,7 @@ def prepare(steady: Steady, step: str) -> dict[str, str]:
         steady.begin()
     steady.broken = True
     if step in AFTER_A_KILL:
-        settings = {"STRATEGY": "start-first"}
+        settings = {"STRATEGY": "start-first", **steady.settings}
         build = steady.build(steady.serving + 2)
         with held_at(
             steady.releases, build, AFTER_A_KILL[step], only=steady.hosts, settings=settings
@@ -140,7 +150,7 @@ def interrupted(steady: Steady, step: str, strategy: str, number: signal.Signals
         step,
         host=host if step not in BEFORE else "",
         only=steady.hosts,
-        settings={"STRATEGY": strategy, **changes},
+        settings={"STRATEGY": strategy, **steady.settings, **changes},
     )
     with held_case as held:
         code, said = held.interrupt(number)
@@ -149,7 +159,7 @@ def interrupted(steady: Steady, step: str, strategy: str, number: signal.Signals
     if step in AFTER_COMMIT:
         assert "in service" in said
         steady.serving = new
-        one_release_serves(steady.releases, steady.hosts, steady.version(new))
+        steady.serves(new)
     elif step in AFTER_A_KILL:
         for name, state in steady.states().items():
             assert state.answers == before[name].answers
@@ -188,7 +198,7 @@ def killed(
         step,
         host=host if step not in BEFORE else "",
         only=steady.hosts,
-        settings={"STRATEGY": strategy, **changes},
+        settings={"STRATEGY": strategy, **steady.settings, **changes},
     )
     with held_case as held:
         if after:
@@ -202,7 +212,7 @@ def killed(
     assert _without_lock(steady.states()) == left, "something changed by itself"
     next_ = old + again
     deploy_when_free(steady, next_, strategy)
-    one_release_serves(steady.releases, steady.hosts, steady.version(next_))
+    steady.serves(next_)
     steady.broken = False
 
 

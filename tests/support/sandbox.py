@@ -12,6 +12,7 @@ import pytest
 from deploy.hosts.connection import Connection, connect
 from deploy.sandbox import life
 from deploy.sandbox.value import Sandbox
+from deploy.values.addresses import format_host
 from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.inventory import Access, Host
@@ -92,7 +93,7 @@ class RunningSandbox:
 
     def hosts_setting(self, hosts: tuple[Host, ...]) -> str:
         """HOSTS as a process reads it."""
-        return ",".join(f"{host.user}@{host.address}:{host.port}" for host in hosts)
+        return ",".join(format_host(host) for host in hosts)
 
     def environment(self) -> dict[str, str]:
         """The settings that name these hosts and this registry as somebody's own, by their keys."""
@@ -113,10 +114,15 @@ def bare_settings(**given: object) -> Settings:
     return Settings.model_validate({"profile": "dev", "app_name": "hello", **known, **given})
 
 
+def home_of_tests() -> Path:
+    """Where this process keeps its sandbox's state."""
+    return ROOT / ".jarship" / f"e2e-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
+
+
 @pytest.fixture(scope="session")
 def running_sandbox(engine: docker.DockerClient) -> Iterator[RunningSandbox]:
     """A sandbox of two hosts for all end-to-end tests of a process; its images stay for the next run."""
-    home = ROOT / ".jarship" / f"e2e-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
+    home = home_of_tests()
     try:
         with alone():
             sandbox = life.up(bare_settings(sandbox_hosts=2), ROOT, stream=Stream(), home=home)

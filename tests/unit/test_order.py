@@ -9,7 +9,6 @@ from deploy.rollout.release import ImageFacts, health_of_settings, image_facts
 from deploy.values.build import Build, Jar, Source
 from deploy.values.errors import InputError
 from deploy.values.images import Layer
-from deploy.values.inventory import Host
 from tests.support.settings import make_settings
 
 HASH = "0" * 64
@@ -45,10 +44,6 @@ def test_a_build_that_was_not_pushed_names_the_task() -> None:
 
 def test_a_build_of_another_application() -> None:
     assert "of other" in refused(app="other")
-
-
-def test_balancers_that_would_not_be_heeded() -> None:
-    assert "BALANCERS is set" in refused(balancers=(Host(name="lb", address="192.0.2.20"),))
 
 
 def proxy(*environment: str) -> ImageFacts:

@@ -37,7 +37,7 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
 
 
 def test_the_example_settings_are_right_once_the_secrets_are_put_in(tmp_path: Path) -> None:
-    committed, local = _blocks("dotenv")
+    committed, local, _ = _blocks("dotenv")
     (tmp_path / ".env.prod").write_text(committed)
     (tmp_path / ".env.prod.local").write_text(re.sub(r"<\w+>", "a-real-one", local))
     (tmp_path / ".env.prod.local").chmod(0o600)
@@ -48,13 +48,21 @@ def test_the_example_settings_are_right_once_the_secrets_are_put_in(tmp_path: Pa
 
 
 def test_the_example_settings_are_refused_as_they_stand(tmp_path: Path) -> None:
-    committed, local = _blocks("dotenv")
+    committed, local, _ = _blocks("dotenv")
     (tmp_path / ".env.prod").write_text(committed)
     (tmp_path / ".env.prod.local").write_text(local)
     (tmp_path / ".env.prod.local").chmod(0o600)
     with pytest.raises(errors.InputError) as caught:
         load(tmp_path, "prod", {})
     assert sum("placeholder" in line for line in caught.value.details) == local.count("<")
+
+
+def test_the_example_of_balancers_is_right(tmp_path: Path) -> None:
+    committed, _, balanced = _blocks("dotenv")
+    (tmp_path / ".env.prod").write_text(re.sub(r"^HOSTS=.*$", balanced, committed, flags=re.MULTILINE))
+    inventory = load(tmp_path, "prod", {"HOME": "/home/deployer"}).inventory()
+    assert [host.reached_at for host in inventory.hosts] == ["192.0.2.110", "192.0.2.111"]
+    assert [host.address for host in inventory.balancers] == ["192.0.2.20"]
 
 
 def test_every_task_and_session_it_names_is_there() -> None:

@@ -1,0 +1,227 @@
+"""Hosts behind a balancer: each is taken out while it is replaced, so that even recreate loses no request."""
+
+import stat
+import time
+from typing import Any
+
+import pytest
+
+from deploy.rollout.status import status
+from deploy.rollout.survey import Manner
+from deploy.values.addresses import Published
+from deploy.values.errors import Failure, HostError, RolledBack, Unreachable
+from deploy.values.events import Stream
+from tests.support.balanced import BALANCER, Balanced
+from tests.support.probing import probing, told
+from tests.support.rollouts import APP, Releases
+from tests.support.tiny import push_tiny
+
+HOOK = """#!/bin/sh
+echo "$(basename "$0") $HOST $ADDRESS $HOOK_RELEASE" >> asked
+"""
+
+
+@pytest.fixture
+def fleet(balanced: Balanced) -> Balanced:
+    """A fleet that serves the first release behind its balancer."""
+    if balanced.releases.sandbox.as_new or not _serves(balanced):
+        balanced.reset()
+        balanced.deploy(balanced.releases.build("1"))
+    balanced.releases.sandbox.as_new = False
+    return balanced
+
+
+def _serves(fleet: Balanced) -> bool:
+    try:
+        return fleet.members() == {host.name for host in fleet.hosts} and len(fleet.answers()) == 1
+    except (AssertionError, OSError):
+        return False
+
+
+def other(fleet: Balanced) -> str:
+    """A version that does not serve."""
+    return "2" if fleet.answers() == {"1"} else "1"
+
+
+def test_a_first_release_starts_the_balancer_and_a_next_one_takes_each_host_out(balanced: Balanced) -> None:
+    releases = balanced.releases
+    balanced.deploy(releases.build("1"))
+    assert balanced.members() == {host.name for host in balanced.hosts}
+    assert balanced.answers() == {"1"}
+    assert releases.names(balanced.balancer) == {BALANCER}
+    assert not balanced.deploy(releases.build("1")).changed
+    with probing((balanced.balancer,), releases.root) as probe:
+        time.sleep(0.5)
+        balanced.deploy(releases.build("2"), strategy="recreate", app_env={"START_DELAY": "1"})
+        balanced.deploy(releases.build("1"), strategy="start-first")
+        time.sleep(0.5)
+    assert not probe.lost, told(probe.requests)
+    assert set(probe.versions()) == {"1", "2"}
+    for host in balanced.hosts:
+        assert releases.steps(host).index("take-out") < releases.steps(host).index("start")
+        assert releases.steps(host).index("switch") < releases.steps(host).index("put-back")
+    assert balanced.members() == {host.name for host in balanced.hosts}
+    audit = releases.sandbox.run(balanced.balancer, f"cat /home/deploy/.jarship/{APP}/audit.jsonl")
+    assert len(audit.splitlines()) == 3
+    releases.sandbox.as_new = False
+
+
+def test_a_release_that_fails_on_the_second_host_loses_nothing_on_its_way_back(fleet: Balanced) -> None:
+    releases = fleet.releases
+    second = fleet.hosts[1]
+    version = fleet.answers()
+    build = releases.build(other(fleet))
+
+    def kill() -> None:
+        releases.sandbox.run(second, f"docker kill {releases.candidate()}")
+
+    with probing((fleet.balancer,), releases.root) as probe:
+        with releases.at("health", second, kill), pytest.raises(RolledBack):
+            fleet.deploy(build, strategy="recreate", app_env={"START_DELAY": "1"})
+        time.sleep(0.5)
+    assert not probe.lost, told(probe.requests)
+    assert fleet.answers() == version
+    assert fleet.members() == {host.name for host in fleet.hosts}
+
+
+def test_a_rollback_goes_by_the_balancer_too(fleet: Balanced) -> None:
+    releases = fleet.releases
+    version = fleet.answers()
+    fleet.deploy(releases.build(other(fleet)))
+    with probing((fleet.balancer,), releases.root) as probe:
+        releases.roll_back(**fleet.wish(strategy="recreate"))
+        time.sleep(0.3)
+    assert not probe.lost, told(probe.requests)
+    assert fleet.answers() == version
+
+
+def test_a_balancer_that_is_away_changes_nothing_even_where_hosts_may_be_left_out(fleet: Balanced) -> None:
+    releases = fleet.releases
+    build = releases.build(other(fleet))
+    container = releases.engine.containers.get(releases.sandbox.sandbox.container(fleet.balancer.name))
+    container.stop(timeout=0)
+    try:
+        for manner in (Manner(), Manner(skip_unreachable=True)):
+            with pytest.raises(Unreachable) as raised:
+                fleet.deploy(build, manner=manner)
+            assert raised.value.exit_code == 5
+            assert raised.value.host == fleet.balancer.name
+            assert all(releases.untouched(host) for host in fleet.every)
+    finally:
+        container.start()
+    deadline = time.monotonic() + 60
+    while not _serves(fleet) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    fleet.deploy(build)  # it came back as it was, and knows its hosts
+    assert fleet.answers() == {build.tag}
+
+
+def test_a_host_that_is_left_out_gets_no_request_until_repair_brings_it_up(fleet: Balanced) -> None:
+    releases = fleet.releases
+    first, second = fleet.hosts
+    build = releases.build(other(fleet))
+    container = releases.engine.containers.get(releases.sandbox.sandbox.container(second.name))
+    container.pause()
+    try:
+        fleet.deploy(build, manner=Manner(skip_unreachable=True))
+        assert fleet.members() == {first.name}
+        assert fleet.answers() == {build.tag}
+    finally:
+        container.unpause()
+    releases.repair(**fleet.wish())
+    assert fleet.members() == {first.name, second.name}
+    assert releases.version(second) == build.tag
+    assert not releases.repair(**fleet.wish()).changed
+
+
+def test_the_last_host_in_service_is_not_taken_out(fleet: Balanced) -> None:
+    """Somebody took the other one out by hand, so that this rollout would leave nobody."""
+    releases = fleet.releases
+    first, second = fleet.hosts
+    build = releases.build(other(fleet))
+    before = fleet.answers()
+
+    def alone() -> None:
+        change = f"sed -i '/server {second.reached_at}/d; s/ {second.reached_at}:8080//'"
+        script = f"{change} /etc/nginx/jarship/upstream.conf && nginx -s reload && sleep 1"
+        releases.sandbox.run(fleet.balancer, f'docker exec {BALANCER} sh -c "{script}"')
+
+    with releases.at("take-out", first, alone), pytest.raises(Failure) as raised:
+        fleet.deploy(build, strategy="recreate")
+    assert "last host" in raised.value.what
+    assert raised.value.exit_code == 7, "the balancer is not as this rollout found it"
+    assert fleet.answers() == before
+    assert releases.versions()[:2] == list(before) * 2
+    with probing((fleet.balancer,), releases.root) as probe:
+        fleet.deploy(build, strategy="recreate")
+    assert not probe.lost, told(probe.requests)
+    assert releases.steps(second)
+    assert fleet.members() == {first.name, second.name}
+
+
+def test_the_team_s_hooks_take_out_and_put_back(fleet: Balanced) -> None:
+    releases = fleet.releases
+    folder = releases.root / "hooks"
+    folder.mkdir()
+    for name in ("take-out", "put-back"):
+        hook = folder / name
+        hook.write_text(HOOK)
+        hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    asked = releases.root / "asked"
+    build = releases.build(other(fleet))
+    try:
+        releases.deploy(build, only=fleet.hosts, strategy="recreate")
+        lines = asked.read_text().splitlines()
+        assert lines == [
+            f"{word} {host.name} {host.reached_at} {build.tag}"
+            for host in fleet.hosts
+            for word in ("take-out", "put-back")
+        ]
+        asked.unlink()
+        (folder / "put-back").write_text("#!/bin/sh\nexit 3\n")
+        with pytest.raises(Failure) as raised:
+            releases.deploy(releases.build("3"), only=fleet.hosts, strategy="recreate")
+        assert raised.value.exit_code == 7, "the way back needs the hook, which still fails"
+        assert "put-back" in raised.value.what
+    finally:
+        for hook in folder.iterdir():
+            hook.unlink()
+        folder.rmdir()
+    releases.sandbox.reset()
+
+
+def test_two_applications_share_the_balancer_and_the_hosts(fleet: Balanced) -> None:
+    releases = fleet.releases
+    other: dict[str, Any] = {"app_name": "other", "app_port": Published(port=8081)}
+    build = push_tiny(releases.engine, releases.settings(**other), "of-another", Stream())
+    before = fleet.answers()
+    fleet.deploy(build, **other)
+    ask = r"exec 3<>/dev/tcp/127.0.0.1/8081; printf 'GET / HTTP/1.0\r\n\r\n' >&3; cat <&3"
+    assert "version=of-another" in releases.sandbox.run(fleet.balancer, f'bash -c "{ask}"')
+    assert releases.names(fleet.balancer) == {BALANCER, "other-balancer"}
+    assert fleet.answers() == before
+    assert fleet.members() == {host.name for host in fleet.hosts}
+    releases.sandbox.reset()
+
+
+def test_status_tells_of_balancers(fleet: Balanced) -> None:
+    releases = fleet.releases
+    inventory = releases.settings(**fleet.wish()).inventory()
+    rows = {row["host"]: row for row in status(APP, inventory)}
+    assert set(rows) == {host.name for host in fleet.every}
+    state = str(rows[fleet.balancer.name]["state"])
+    assert state.startswith("running, balances over ")
+    assert all(f"{host.reached_at}:8080" in state for host in fleet.hosts)
+
+
+def test_a_foreign_container_on_the_balancers_port_is_refused_before_anything(balanced: Balanced) -> None:
+    releases: Releases = balanced.releases
+    balanced.reset()
+    releases.sandbox.run(balanced.balancer, "nc -lk 8080 >/dev/null 2>&1 & echo $! > /tmp/listener")
+    try:
+        with pytest.raises(HostError) as raised:
+            balanced.deploy(releases.build("1"))
+    finally:
+        releases.sandbox.run(balanced.balancer, "kill $(cat /tmp/listener)")
+    assert any("port 8080 is taken" in text for text in raised.value.details)
+    assert all(releases.untouched(host) for host in balanced.every)
