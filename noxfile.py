@@ -60,13 +60,14 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def e2e(session: nox.Session) -> None:
     """The whole road, from source to an application that answers on two hosts of a sandbox."""
-    _pytest(session, "tests/e2e", "--timeout=900", *SIDE_BY_SIDE)
+    _pytest(session, "tests/e2e", "-m", "not thorough", "--timeout=900", *SIDE_BY_SIDE)
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Every fault of the table, on a sandbox, also those that take long; prints the table with its rows."""
-    _pytest(session, "tests/e2e", "tests/integration", "tests/faults", "-m", "fault", "--timeout=1500")
+    """Every fault of the table, and whatever takes long, on a sandbox; prints the table with its rows."""
+    everywhere = ("tests/e2e", "tests/integration", "tests/faults")
+    _pytest(session, *everywhere, "-m", "fault or thorough", "--timeout=1500")
 
 
 @nox.session

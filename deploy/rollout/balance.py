@@ -15,7 +15,7 @@ from deploy.values.balancing import (
     TakeOut,
 )
 from deploy.values.plan import Stage, Work
-from deploy.values.release import PROXY_TAG, Release, local_tag, network_name
+from deploy.values.release import PROXY_TAG, HealthCheck, Release, local_tag, network_name
 from deploy.values.sizes import Batch
 from deploy.values.steps import Discard, MakeNetwork, Prune, Pull, Step
 
@@ -31,8 +31,8 @@ class Balance:
     """The `proxy` label that a balancer must have."""
     drain_timeout: float
     """Seconds."""
-    serving: frozenset[str]
-    """The hosts that serve now."""
+    serving: Mapping[str, HealthCheck]
+    """The hosts that serve now, and how what serves there is checked."""
 
     @property
     def is_in_order(self) -> bool:
@@ -109,18 +109,17 @@ class Balance:
         member = self.balancing.members.get(host, "")
         others = len(self.balancing.members) > 1
         sending = tuple(each.host for each in self.balancing.balancers if member in self.at_first(each))
-        serves = host in self.serving
         if sending and others:
             steps.append(
                 TakeOut(
                     app=self.release.app,
                     member=member,
                     balancers=sending,
-                    serves=serves,
+                    health=self.serving.get(host),
                     timeout=self.drain_timeout,
                 )
             )
-        if self.balancing.asks_out and others and serves:
+        if self.balancing.asks_out and others and host in self.serving:
             steps.append(AskOut(release=self.release, both=self.balancing.asks_back))
         return steps
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from deploy.rollout import http, nginx
 from deploy.rollout.containers import exists
@@ -122,7 +122,7 @@ def take_out(step: TakeOut, site: Site) -> None:
         Failure: it is the last that serves.
     """
     for each in _chosen(site, step.balancers):
-        _without(each, step.app, step.member, guarded=step.serves)
+        _without(each, step.app, step.member, guarded=step.health is not None)
     for each in _chosen(site, step.balancers):
         if not nginx.await_drained(each, balancer_name(step.app), step.timeout):
             site.stream.warning(
@@ -134,8 +134,11 @@ def take_out(step: TakeOut, site: Site) -> None:
 
 
 def undo_take_out(step: TakeOut, site: Site) -> None:
-    """Put a host back that was taken out."""
+    """Put a host back that was taken out, once it is reached, or as it is when it is not in time."""
     for each in _chosen(site, step.balancers):
+        if step.health:
+            with suppress(Unhealthy):
+                _await_reach(each, step.member, step.health)
         _with(each, step.app, step.member)
 
 

@@ -64,16 +64,7 @@ def make_plan(
     Each stage ends on every host before the next begins: nothing is stopped before everything is pulled and
     created, and nothing is committed before every host is healthy.
     """
-    hosts = tuple(
-        HostPlan(
-            host=host,
-            was=before(here, release.health),
-            strategy=ways[host].strategy,
-            why=ways[host].why,
-            there=here.releases,
-        )
-        for host, here in found.items()
-    )
+    hosts = _hosts(release, found, ways)
     balance = balance_of(release, found, wishes, balancing)
     if not wishes.force and all(is_unchanged(here, release, wishes) for here in found.values()):
         stages = [] if balance.is_in_order else balance.alone()
@@ -82,11 +73,7 @@ def make_plan(
     late = {host for host in found if balancing.active and proxy_is_replaced(found[host], wishes)}
     replace = {
         host.host: balance.around(
-            host.host,
-            [
-                *([_proxy(release, found[host.host], wishes)] if host.host in late else []),
-                *_replace(release, host, found[host.host], wishes),
-            ],
+            host.host, _replace(release, host, found[host.host], wishes, with_proxy=host.host in late)
         )
         for host in hosts
     }
@@ -96,7 +83,10 @@ def make_plan(
         together("pull", {host: _pulls(release, here, wishes) for host, here in found.items()}),
         together(
             "prepare",
-            {h: _prepare(release, here, wishes, chains[h], h not in late) for h, here in found.items()},
+            {
+                host: _prepare(release, here, wishes, chains[host], with_proxy=host not in late)
+                for host, here in found.items()
+            },
         ),
         together("first", {host: replace[host] for host in first}),
         together("monitor", dict.fromkeys(first, watch)),
@@ -111,6 +101,19 @@ def make_plan(
     return finished_plan(release, hosts, merged(stages, [*balance.ahead(), *balance.behind()]), balancing)
 
 
+def _hosts(release: Release, found: Mapping[str, Found], ways: Mapping[str, Way]) -> tuple[HostPlan, ...]:
+    return tuple(
+        HostPlan(
+            host=host,
+            was=before(here, release.health),
+            strategy=ways[host].strategy,
+            why=ways[host].why,
+            there=here.releases,
+        )
+        for host, here in found.items()
+    )
+
+
 def finished_plan(
     release: Release, hosts: tuple[HostPlan, ...], stages: Sequence[Stage], balancing: Balancing
 ) -> Plan:
@@ -121,14 +124,14 @@ def finished_plan(
 
 def balance_of(release: Release, found: Mapping[str, Found], wishes: Wishes, balancing: Balancing) -> Balance:
     """What stands before the hosts, and which of them serve."""
-    serving = {host for host, here in found.items() if here.adopts or (here.serving and here.serving.running)}
+    was = {host: before(here, release.health) for host, here in found.items()}
     return Balance(
         release=release,
         balancing=balancing,
         app_port=wishes.app_port,
         made_from=wishes.proxy_made_from,
         drain_timeout=wishes.drain_timeout,
-        serving=frozenset(serving),
+        serving={host: one.health for host, one in was.items() if one and one.running},
     )
 
 
@@ -193,7 +196,7 @@ def proxy_is_replaced(here: Found, wishes: Wishes) -> bool:
 
 
 def _prepare(
-    release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry], with_proxy: bool
+    release: Release, here: Found, wishes: Wishes, chain: Sequence[Entry], *, with_proxy: bool
 ) -> list[Step]:
     records = plan_adoption.records(here)
     steps: list[Step] = [
@@ -223,18 +226,22 @@ def _proxy(release: Release, here: Found, wishes: Wishes) -> StartProxy:
     )
 
 
-def _replace(release: Release, host: HostPlan, here: Found, wishes: Wishes) -> list[Step]:
+def _replace(
+    release: Release, host: HostPlan, here: Found, wishes: Wishes, *, with_proxy: bool
+) -> list[Step]:
     """Start, check and switch; recreate stops the old one before that, start-first long after.
 
-    One that was adopted is stopped in either case: it has the port that the proxy is to serve.
+    One that was adopted is stopped in either case: it has the port that the proxy is to serve. A proxy that
+    is replaced while balancers send nothing here goes first.
     """
-    up: list[Step] = [Start(release=release), AwaitHealth(release=release)]
+    proxy: list[Step] = [_proxy(release, here, wishes)] if with_proxy else []
+    up: list[Step] = [*proxy, Start(release=release), AwaitHealth(release=release)]
     old = None if here.adopts else host.was
     switch = Switch(release=release, old=old, drain_timeout=wishes.drain_timeout)
     if here.adoption and here.adopts:
-        proxy = _proxy(release, here, wishes)
+        taking = _proxy(release, here, wishes)
         first = host.strategy == "start-first" and here.adoption.item.running
-        return plan_adoption.take_over(here.adoption.adopted, release, up, proxy, switch, start_first=first)
+        return plan_adoption.take_over(here.adoption.adopted, release, up, taking, switch, start_first=first)
     return [*_stop(release, host), *up, switch] if host.strategy == "recreate" else [*up, switch]
 
 

@@ -111,8 +111,9 @@ class TakeOut(Step):
     member: str
     balancers: tuple[str, ...]
     """Those that send to it."""
-    serves: bool
-    """Whether it serves; then another has to, while it is out."""
+    health: HealthCheck | None
+    """How what serves there is checked, before it is put back; then another has to serve, while it is out.
+    None when nothing serves there."""
     timeout: float
     """Seconds for its requests to end."""
 

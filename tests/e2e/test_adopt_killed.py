@@ -21,6 +21,8 @@ from tests.support.state import answers, one_release_serves, state_of
 THERE = ("adopt", "close")
 BACK = ("give-back", "return", "reinstate")
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass
 class Moving:

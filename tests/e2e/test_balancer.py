@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from deploy.hosts.lock import Owner, hold
 from deploy.rollout.status import status
 from deploy.rollout.survey import Manner
 from deploy.values.addresses import Published
-from deploy.values.errors import Failure, HostError, RolledBack, Unreachable
+from deploy.values.errors import Failure, HostError, LockedError, RolledBack, Unreachable
 from deploy.values.events import Stream
 from tests.support.balanced import BALANCER, Balanced
 from tests.support.probing import probing, told
@@ -84,6 +85,7 @@ def test_a_release_that_fails_on_the_second_host_loses_nothing_on_its_way_back(f
     assert fleet.members() == {host.name for host in fleet.hosts}
 
 
+@pytest.mark.thorough
 def test_a_rollback_goes_by_the_balancer_too(fleet: Balanced) -> None:
     releases = fleet.releases
     version = fleet.answers()
@@ -116,6 +118,21 @@ def test_a_balancer_that_is_away_changes_nothing_even_where_hosts_may_be_left_ou
     assert fleet.answers() == {build.tag}
 
 
+def test_a_balancer_that_somebody_else_holds_is_waited_for_or_refused(fleet: Balanced) -> None:
+    releases = fleet.releases
+    owner = Owner(who="other", where="desk", release="9.9", since="2026-01-01T00:00:00Z")
+    build = releases.build(other(fleet))
+    with (
+        releases.sandbox.connect(fleet.balancer) as connection,
+        hold(connection, APP, owner),
+        pytest.raises(LockedError) as raised,
+    ):
+        fleet.deploy(build)
+    assert (raised.value.exit_code, raised.value.host) == (3, fleet.balancer.name)
+    assert "other" in f"{raised.value.what} {raised.value.why}"
+    assert all(releases.untouched(host) for host in fleet.every)
+
+
 def test_a_host_that_is_left_out_gets_no_request_until_repair_brings_it_up(fleet: Balanced) -> None:
     releases = fleet.releases
     first, second = fleet.hosts
@@ -134,6 +151,7 @@ def test_a_host_that_is_left_out_gets_no_request_until_repair_brings_it_up(fleet
     assert not releases.repair(**fleet.wish()).changed
 
 
+@pytest.mark.thorough
 def test_the_last_host_in_service_is_not_taken_out(fleet: Balanced) -> None:
     """Somebody took the other one out by hand, so that this rollout would leave nobody."""
     releases = fleet.releases
@@ -190,6 +208,7 @@ def test_the_team_s_hooks_take_out_and_put_back(fleet: Balanced) -> None:
     releases.sandbox.reset()
 
 
+@pytest.mark.thorough
 def test_two_applications_share_the_balancer_and_the_hosts(fleet: Balanced) -> None:
     releases = fleet.releases
     other: dict[str, Any] = {"app_name": "other", "app_port": Published(port=8081)}

@@ -61,7 +61,7 @@ def bytecode(application: Application) -> int:
     ("application", "version", "launcher", "classes", "page"),
     [
         ("boot27", "2.7.", OLD_LAUNCHER, JAVA_11, "boot=2.7."),
-        ("hello", "3.5.", LAUNCHER, JAVA_17, "<h1>Hello</h1>"),
+        pytest.param("hello", "3.5.", LAUNCHER, JAVA_17, "<h1>Hello</h1>", marks=pytest.mark.thorough),
         ("boot40", "4.0.", LAUNCHER, JAVA_17, "boot=4.0."),
     ],
     indirect=["application"],

@@ -160,6 +160,7 @@ def table(rows: Sequence[tuple[str, Cost, Cost]]) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.thorough
 def test_bytes_of_a_one_line_change_are_a_hundredth_of_the_whole_jars(
     machines: tuple[Machine, Machine],
     hello: Application,

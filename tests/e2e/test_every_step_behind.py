@@ -8,6 +8,8 @@ from tests.support import matrix
 from tests.support.balanced import SteadyBehind
 from tests.support.matrix import STEPS, STEPS_BEHIND
 
+pytestmark = pytest.mark.thorough
+
 
 def strategy_of(step: str) -> str:
     """One of the two, in turn."""

@@ -70,7 +70,7 @@ def test_a_health_check_that_answers_500(served: Releases, strategy: str) -> Non
 
 @BOTH
 @pytest.mark.fault(26)
-@pytest.mark.parametrize("after", ["0", "2"])
+@pytest.mark.parametrize("after", ["0", pytest.param("2", marks=pytest.mark.thorough)])
 def test_an_application_that_crashes_fails_at_once(served: Releases, strategy: str, after: str) -> None:
     environment = {"CRASH_AFTER": after, "EXIT_CODE": "7", "START_DELAY": "60"}
     with as_before(served):
@@ -83,6 +83,7 @@ def test_an_application_that_crashes_fails_at_once(served: Releases, strategy: s
         assert "exit code 7" in (folder(served) / "why.txt").read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(25)
 def test_an_application_without_enough_memory(served: Releases) -> None:
     with as_before(served):
@@ -91,6 +92,7 @@ def test_an_application_without_enough_memory(served: Releases) -> None:
         assert "OOM-killed, limit 16m" in error.why
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(30)
 def test_an_application_that_fails_after_it_was_healthy(served: Releases) -> None:
     with as_before(served):
@@ -100,6 +102,7 @@ def test_an_application_that_fails_after_it_was_healthy(served: Releases) -> Non
         assert "HTTP 500" in error.why
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(31)
 def test_the_old_container_cannot_answer_for_the_new_one(served: Releases) -> None:
     with as_before(served):
@@ -132,6 +135,7 @@ def test_a_first_release_that_fails_leaves_nothing(releases: Releases) -> None:
     assert releases.versions() == ["2", "2"]
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(7)
 def test_an_image_for_another_machine_is_refused_before_the_old_one_stops(served: Releases) -> None:
     proxy = build_tiny(served.engine, version="proxy", platform="linux/arm64")
@@ -229,6 +233,7 @@ def test_a_failed_release_is_left_for_a_look_when_that_is_asked_for(served: Rele
     assert served.candidate() not in served.names(host)
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(1)
 def test_a_host_that_is_down_stops_everything_or_is_left_out(served: Releases) -> None:
     one, two = served.hosts

@@ -124,6 +124,7 @@ class TestLogin:
         assert "authorized_keys" in error.advice
         assert tried == 1
 
+    @pytest.mark.thorough
     @pytest.mark.fault(2)
     def test_a_host_that_drops_packets_is_given_up(self, sandbox: RunningSandbox, host: Host) -> None:
         mend = cut_off(sandbox, host)

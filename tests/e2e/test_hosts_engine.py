@@ -203,6 +203,7 @@ class TestFaults:
         assert "permission denied" in caught.value.why
         assert "sudo usermod -aG docker deploy" in caught.value.advice
 
+    @pytest.mark.thorough
     @pytest.mark.fault(6)
     def test_a_dead_engine(self, running_sandbox: RunningSandbox, host: Host) -> None:
         running_sandbox.run(host, "touch /run/hold/dockerd; pkill -9 -x dockerd; sleep 0.2")
@@ -215,6 +216,7 @@ class TestFaults:
         assert caught.value.what == f"Docker is not running on {host.name}."
         assert caught.value.exit_code == 5
 
+    @pytest.mark.thorough
     @pytest.mark.fault(42)
     def test_an_engine_that_starts_again_is_found_again(
         self, running_sandbox: RunningSandbox, host: Host
@@ -228,6 +230,7 @@ class TestFaults:
             running_sandbox.reset()
             client.ping()
 
+    @pytest.mark.thorough
     @pytest.mark.fault(14)
     def test_a_registry_that_hangs_is_not_waited_for_for_ever(
         self,

@@ -113,6 +113,7 @@ def test_a_cut_cable_ends_it_on_both_sides(sandbox: RunningSandbox, host: Host, 
         mend()
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(21)
 def test_a_deployers_clock_plays_no_part(one: Connection, other: Connection) -> None:
     ahead = Owner(who="anne", where="desk-1", release="1.0", since="2099-01-01T00:00:00Z")
@@ -138,6 +139,7 @@ def test_a_directory_that_cannot_be_written(sandbox: RunningSandbox, host: Host,
     assert not isinstance(caught.value, LockedError)
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(40)
 def test_a_full_directory(sandbox: RunningSandbox, host: Host, one: Connection) -> None:
     sandbox.run(host, "mount -t tmpfs -o size=4k,mode=1777 tmpfs /tmp && head -c 4096 /dev/zero > /tmp/full")

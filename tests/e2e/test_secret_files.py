@@ -76,6 +76,7 @@ def test_files_go_with_their_containers_and_come_back_with_them(releases: Releas
     assert in_memory(releases, host) == [], "no release is kept that had any"
 
 
+@pytest.mark.thorough
 def test_a_reboot_empties_them_and_repair_writes_them_again(releases: Releases) -> None:
     releases.deploy(releases.build("1"), **secret("first-word-1"))
     host = releases.hosts[1]

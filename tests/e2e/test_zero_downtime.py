@@ -56,6 +56,7 @@ def test_what_was_begun_before_a_switch_is_answered(releases: Releases) -> None:
     assert releases.version(host) == "2"
 
 
+@pytest.mark.thorough
 def test_recreate_is_away_for_little_longer_than_the_start(releases: Releases) -> None:
     one = releases.hosts[:1]
     releases.deploy(releases.build("1"), only=one)

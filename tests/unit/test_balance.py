@@ -90,7 +90,7 @@ def test_each_host_is_out_while_it_is_replaced(strategy: str) -> None:
     for host in here:
         out = next(step for step in plan.steps(host) if isinstance(step, TakeOut))
         back = next(step for step in plan.steps(host) if isinstance(step, PutBack))
-        assert (out.member, out.balancers, out.serves) == (MEMBERS[host], ("lb",), True)
+        assert (out.member, out.balancers, out.health) == (MEMBERS[host], ("lb",), NEW.health)
         assert (back.member, back.balancers) == (MEMBERS[host], ("lb",))
         order = names(plan, host)
         assert (
