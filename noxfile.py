@@ -48,7 +48,8 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The tests that need neither network nor Docker; both are refused to them."""
-    _pytest(session, "tests/unit", "--timeout=60", "--numprocesses=2", "--dist=worksteal")
+    chosen = ("-m", "not thorough", "--timeout=60", "--numprocesses=2", "--dist=worksteal")
+    _pytest(session, "tests/unit", *chosen)
 
 
 @nox.session
@@ -66,7 +67,7 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Every fault of the table, and whatever takes long, on a sandbox; prints the table with its rows."""
-    everywhere = ("tests/e2e", "tests/integration", "tests/faults")
+    everywhere = ("tests/unit", "tests/e2e", "tests/integration", "tests/faults")
     _pytest(session, *everywhere, "-m", "fault or thorough", "--timeout=1500")
 
 

@@ -6,6 +6,7 @@ the packages of pyproject.toml and, from each to the next, what they require.
 Run as a module it prints what is wrong.
 """
 
+import functools
 import re
 import sys
 import tomllib
@@ -90,11 +91,17 @@ def _closure(wanted: Iterable[Requirement], lookup: Lookup, *, everywhere: bool)
         if (name, extra) in seen:
             continue
         seen.add((name, extra))
-        for requirement in map(Requirement, lookup(name)):
+        for requirement in map(_requirement, lookup(name)):
             if _applies(requirement, extra, everywhere=everywhere):
                 child = canonicalize_name(requirement.name)
                 todo += [(child, part) for part in ("", *requirement.extras)]
     return {name for name, _ in seen}
+
+
+@functools.cache
+def _requirement(text: str) -> Requirement:
+    """Read once: the same packages are met again and again."""
+    return Requirement(text)
 
 
 def _applies(requirement: Requirement, extra: str, *, everywhere: bool) -> bool:

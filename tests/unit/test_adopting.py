@@ -119,6 +119,10 @@ def ends_as_one(fleet: Fleet, name: str) -> str:
     return assert_on_one_release(fleet)
 
 
+NAMES = pytest.mark.parametrize("name", ["hello", pytest.param("web", marks=pytest.mark.thorough)])
+"""By our name, or by another on our port."""
+
+
 @pytest.mark.parametrize("name", ["hello", "web"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_there_and_back_and_there_again(strategy: Strategy, name: str) -> None:
@@ -148,7 +152,7 @@ def test_a_failing_one_gives_back_name_policy_and_port(make: Any, strategy: Stra
 
 @pytest.mark.fault(38)
 @pytest.mark.parametrize("undoing", [False, True])
-@pytest.mark.parametrize("name", ["hello", "web"])
+@NAMES
 @pytest.mark.parametrize("make", [by_hand, left])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_kill_of_an_adopting_deploy_is_mended(
@@ -166,7 +170,7 @@ def test_a_kill_of_an_adopting_deploy_is_mended(
 
 @pytest.mark.fault(38)
 @pytest.mark.parametrize("undoing", [False, True])
-@pytest.mark.parametrize("name", ["hello", "web"])
+@NAMES
 @pytest.mark.parametrize("make", [by_hand, left])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_after_a_kill_of_an_adopting_deploy_the_next_one_goes_on(
@@ -184,7 +188,7 @@ def test_after_a_kill_of_an_adopting_deploy_the_next_one_goes_on(
 
 @pytest.mark.fault(38)
 @pytest.mark.parametrize("undoing", [False, True])
-@pytest.mark.parametrize("name", ["hello", "web"])
+@NAMES
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_kill_on_the_way_back_is_mended(strategy: Strategy, name: str, undoing: bool) -> None:
     ends = set()
@@ -195,7 +199,7 @@ def test_a_kill_on_the_way_back_is_mended(strategy: Strategy, name: str, undoing
 
 
 @pytest.mark.fault(38)
-@pytest.mark.parametrize("name", ["hello", "web"])
+@NAMES
 def test_after_a_kill_on_the_way_back_a_deploy_does_too(name: str) -> None:
     for fleet in every_kill(lambda: adopted(name), returning):
         fleet.carry_out(deploying(fleet, TWO))
