@@ -38,6 +38,7 @@ def test_a_deploy_names_it_and_the_option_and_a_failing_one_gives_everything_bac
     assert releases.names(host) == {APP}
 
 
+@pytest.mark.thorough
 def test_a_plan_that_adopts_is_carried_out_only_as_long_as_it_is_the_same(releases: Releases) -> None:
     host = releases.hosts[0]
     run_by_hand(releases, host, "0.0", "-p 9090:9090")

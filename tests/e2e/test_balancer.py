@@ -133,6 +133,7 @@ def test_a_balancer_that_somebody_else_holds_is_waited_for_or_refused(fleet: Bal
     assert all(releases.untouched(host) for host in fleet.every)
 
 
+@pytest.mark.thorough
 def test_a_host_that_is_left_out_gets_no_request_until_repair_brings_it_up(fleet: Balanced) -> None:
     releases = fleet.releases
     first, second = fleet.hosts

@@ -62,7 +62,7 @@ def bytecode(application: Application) -> int:
     [
         ("boot27", "2.7.", OLD_LAUNCHER, JAVA_11, "boot=2.7."),
         pytest.param("hello", "3.5.", LAUNCHER, JAVA_17, "<h1>Hello</h1>", marks=pytest.mark.thorough),
-        ("boot40", "4.0.", LAUNCHER, JAVA_17, "boot=4.0."),
+        pytest.param("boot40", "4.0.", LAUNCHER, JAVA_17, "boot=4.0.", marks=pytest.mark.thorough),
     ],
     indirect=["application"],
 )
@@ -90,6 +90,7 @@ def test_a_jar_of_each_generation_is_layered_by_its_index_and_serves(
     assert container["Labels"]["io.jarship.boot-version"] == jar.boot_version
 
 
+@pytest.mark.thorough
 def test_a_project_with_the_pipelines_own_dockerfile_goes_the_whole_road(
     releases: Releases, hello: Application, tmp_path: Path
 ) -> None:

@@ -177,7 +177,7 @@ def test_a_foreign_container_is_neither_replaced_nor_removed(releases: Releases)
     assert releases.names(host) == {"tiny"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGTERM])
 def test_a_signal_puts_every_host_back(served: Releases, number: signal.Signals) -> None:
     with as_before(served):
         process = served.start_process(served.build("bad"), STRATEGY="recreate", APP_ENV_START_DELAY="30")

@@ -39,6 +39,7 @@ def deploy(releases: Releases, build: Build, **changes: Any) -> None:
     releases.deploy(build, only=releases.hosts[:1], **{**WISH, **changes})
 
 
+@pytest.mark.thorough
 @pytest.mark.security(16)
 @pytest.mark.security(18)
 def test_by_default_it_gains_no_rights_and_cannot_take_the_host_down(

@@ -61,6 +61,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient) -
         agent={
             "PYTEST_ADDOPTS": "-k test_names",
             "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache"),
+            "UV_COMPILE_BYTECODE": "0",
         },
     )
     yield job

@@ -6,6 +6,8 @@ from deploy.values import labels
 from deploy.values.inventory import Host
 from tests.support.rollouts import APP, Releases, read_until
 
+RECREATE = pytest.param("recreate", "stop 1", marks=pytest.mark.thorough)
+
 
 def serving(releases: Releases, host: Host) -> tuple[str, str, set[str]]:
     """What runs on a host: tag, restart policy, and the names of all that is there."""
@@ -21,7 +23,10 @@ def serving(releases: Releases, host: Host) -> tuple[str, str, set[str]]:
 
 
 @pytest.mark.fault(38)
-@pytest.mark.parametrize(("strategy", "marker"), [("recreate", "stop 1"), ("start-first", "switch .* done")])
+@pytest.mark.parametrize(
+    ("strategy", "marker"),
+    [RECREATE, ("start-first", "switch .* done")],
+)
 def test_after_a_kill_the_fleet_is_on_one_release_again(
     releases: Releases, strategy: str, marker: str
 ) -> None:

@@ -87,6 +87,7 @@ def test_twice_in_a_row_goes_back_and_forth_as_it_ran_and_without_a_registry(rel
     assert len(releases.sandbox.run(host, "docker images -q jarship/tiny").split()) == 4
 
 
+@pytest.mark.thorough
 @pytest.mark.fault(44)
 def test_what_is_gone_is_pulled_or_refused_before_anything_stops(releases: Releases) -> None:
     releases.deploy(releases.build("1"), app_env={"GREETING": "one"})

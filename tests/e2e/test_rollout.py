@@ -118,6 +118,7 @@ def test_the_image_stays_though_the_host_prunes(releases: Releases) -> None:
     assert int(tags) >= 2
 
 
+@pytest.mark.thorough
 def test_only_as_many_earlier_releases_stay_as_wished(releases: Releases) -> None:
     ids = [releases.deploy(releases.build(str(number)), keep_releases=1).release.id for number in range(1, 4)]
     for host in releases.hosts:

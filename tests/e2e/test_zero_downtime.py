@@ -27,6 +27,7 @@ def test_start_first_loses_no_request(releases: Releases) -> None:
     assert probe.versions() == ["1", "2"]
 
 
+@pytest.mark.thorough
 def test_going_back_after_the_switch_loses_no_request(releases: Releases) -> None:
     """The first host serves the new release already when the second one's candidate dies."""
     releases.deploy(releases.build("1"))
