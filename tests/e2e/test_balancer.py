@@ -14,7 +14,7 @@ from deploy.values.errors import Failure, HostError, LockedError, RolledBack, Un
 from deploy.values.events import Stream
 from tests.support.balanced import BALANCER, Balanced
 from tests.support.probing import probing, told
-from tests.support.rollouts import APP, Releases
+from tests.support.rollouts import APP, Releases, invoke
 from tests.support.tiny import push_tiny
 
 HOOK = """#!/bin/sh
@@ -222,6 +222,45 @@ def test_two_applications_share_the_balancer_and_the_hosts(fleet: Balanced) -> N
     assert fleet.answers() == before
     assert fleet.members() == {host.name for host in fleet.hosts}
     releases.sandbox.reset()
+
+
+def test_a_plan_tells_of_the_balancer_and_is_refused_once_it_sends_elsewhere(fleet: Balanced) -> None:
+    releases = fleet.releases
+    build = releases.build(other(fleet))
+    path = releases.root / "plan-behind.json"
+    code, out, said = task(fleet, "plan", f"--build={releases.build_file(build)}", f"--out={path}")
+    assert code == 8, said
+    members = ", ".join(sorted(f"{host.reached_at}:8080" for host in fleet.hosts))
+    lb = f"{fleet.balancer.address}:{fleet.balancer.port}"
+    assert f"{lb}: balancer over {members}" in out
+    assert out.count("taken out of the balancers while it is replaced: no request is lost") == 2
+    script = f"sed -i '/server {fleet.hosts[1].reached_at}/d; s/ {fleet.hosts[1].reached_at}:8080//'"
+    change = f"{script} /etc/nginx/jarship/upstream.conf && nginx -s reload && sleep 1"
+    releases.sandbox.run(fleet.balancer, f'docker exec {BALANCER} sh -c "{change}"')
+    code, _, said = task(fleet, "deploy", f"--plan={path}")
+    assert code == 5, said
+    assert "it sends to" in said
+    code, _, said = task(fleet, "repair")
+    assert code == 0, said
+    assert fleet.members() == {host.name for host in fleet.hosts}
+    code, _, said = task(fleet, "deploy", f"--plan={path}")
+    assert code == 0, said
+    assert fleet.answers() == {build.tag}
+    code, out, said = task(fleet, "status")
+    assert code == 0, said
+    assert "balances over" in out
+
+
+def task(fleet: Balanced, *words: str) -> tuple[int, str, str]:
+    """A task as a process: its exit code, and what it printed on each stream."""
+    releases = fleet.releases
+    environ = releases.environ(
+        HOSTS=releases.sandbox.hosts_setting(fleet.hosts),
+        BALANCERS=releases.sandbox.hosts_setting((fleet.balancer,)),
+    )
+    process = invoke(*words, folder=releases.root, environ=environ)
+    out, said = process.communicate(timeout=120)
+    return process.returncode, out, said
 
 
 def test_status_tells_of_balancers(fleet: Balanced) -> None:
