@@ -77,6 +77,7 @@ def refuse(wanted: Wanted, facts: Mapping[str, HostFacts], found: Mapping[str, F
         raise HostError(
             "The rollout would fail; nothing was changed.",
             details=[str(refusal) for refusal in refusals],
+            advice="Do what each line says, then run it again.",
             host=", ".join(dict.fromkeys(refusal.host for refusal in refusals)),
             step="facts",
         )

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deploy.values.errors import Failure
+
 Kind = Literal["started", "finished", "failed", "progress", "output", "note", "warning", "fact", "ended"]
 
 UNSPOKEN: frozenset[Kind] = frozenset({"fact", "ended"})
@@ -105,7 +107,10 @@ class Stream:
 
     @contextmanager
     def step(self, name: str, text: str, *, host: str = "", **data: object) -> Iterator[None]:
-        """Frame a step: `started`, then `finished`, or `failed` when an exception leaves it."""
+        """Frame a step: `started`, then `finished`, or `failed` when an exception leaves it.
+
+        A failure that does not say in which step it came gets the name of this one.
+        """
         self.emit("started", text, step=name, host=host, data=data)
         begun = time.monotonic()
 
@@ -116,5 +121,7 @@ class Stream:
             yield
         except BaseException as error:
             end("failed", f"{text}: {error}")
+            if isinstance(error, Failure):
+                error.step = error.step or name
             raise
         end("finished", text)

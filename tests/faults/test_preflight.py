@@ -16,7 +16,7 @@ def test_a_host_without_power(served: Releases) -> None:
     second = served.hosts[1]
     before = states_of(served, served.hosts)
     with injections.stopped(served.sandbox, second):
-        deploy_fails(served, code=5, cause="refused|reset|banner", host=second.name, step="connect")
+        deploy_fails(served, code=5, cause="refuses|reset|banner", host=second.name, step="connect")
         assert all(served.untouched(host) for host in served.hosts)
     all_as_before(served, before, settle=60)
 
@@ -26,7 +26,8 @@ def test_a_host_whose_packets_are_dropped(served: Releases) -> None:
     second = served.hosts[1]
     before = states_of(served, served.hosts)
     with injections.cut(served.sandbox, second):
-        failure = deploy_fails(served, code=5, cause="10 s|timed out", host=second.name, step="connect")
+        silent = "10 s|timed out|falls silent"
+        failure = deploy_fails(served, code=5, cause=silent, host=second.name, step="connect")
         assert "ssh" in failure.advice
     all_as_before(served, before)
 
