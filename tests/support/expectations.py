@@ -18,7 +18,7 @@ from deploy.values.errors import Failure, exit_code
 from deploy.values.inventory import Host
 from tests.support.rollouts import SECRET, Releases
 from tests.support.sandbox import RunningSandbox
-from tests.support.state import HostState, one_release_serves, states_of
+from tests.support.state import HostState, answers, one_release_serves, states_of
 
 SETTLE = 60.0
 """Seconds for hosts to be as before, where something on them has to come up first."""
@@ -102,7 +102,7 @@ def next_deploy_works(
 
 def another(releases: Releases, hosts: Sequence[Host]) -> str:
     """A version that none of the hosts serves."""
-    serving = {releases.version(host) for host in hosts}
+    serving = {answers(releases, host) for host in hosts}
     return next((version for version in TURNS if version not in serving), "neither")
 
 
