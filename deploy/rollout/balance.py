@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploy.rollout.stages import all_at_once, together, turns
 from deploy.values.addresses import Published
 from deploy.values.balancing import (
     AskBack,
@@ -14,7 +15,7 @@ from deploy.values.balancing import (
     StartBalancer,
     TakeOut,
 )
-from deploy.values.plan import Stage, Work
+from deploy.values.plan import Stage
 from deploy.values.release import PROXY_TAG, HealthCheck, Release, local_tag, network_name
 from deploy.values.sizes import Batch
 from deploy.values.steps import Discard, MakeNetwork, Prune, Pull, Step
@@ -53,8 +54,8 @@ class Balance:
     def ahead(self) -> list[Stage]:
         """Before any host is touched: each balancer there, and sending to no host that takes no part."""
         return [
-            _together("pull", {each.host: self._pulls(each) for each in self.balancing.balancers}),
-            _together(
+            together("pull", {each.host: self._pulls(each) for each in self.balancing.balancers}),
+            together(
                 "prepare",
                 {each.host: self._set(each, self.at_first(each)) for each in self.balancing.balancers},
             ),
@@ -65,7 +66,7 @@ class Balance:
         everybody = tuple(self.balancing.members.values())
         steps = {each.host: self._set(each, everybody) for each in self.balancing.balancers}
         pulls = {each.host: self._pulls(each) for each in self.balancing.balancers}
-        return [_together("pull", pulls), _together("balancers", steps), *self.behind()]
+        return [together("pull", pulls), together("balancers", steps), *self.behind()]
 
     def behind(self) -> list[Stage]:
         """After the commit: balancers that were replaced go."""
@@ -74,7 +75,7 @@ class Balance:
             for each in self.balancing.balancers
             if each.container and not self._is_right(each)
         }
-        return [_together("prune", steps, after=True)]
+        return [together("prune", steps, after=True)]
 
     def _pulls(self, each: Balancer) -> list[Step]:
         release = self.release
@@ -120,7 +121,7 @@ class Balance:
                 )
             )
         if self.balancing.asks_out and others and host in self.serving:
-            steps.append(AskOut(release=self.release, both=self.balancing.asks_back))
+            steps.append(AskOut(both=self.balancing.asks_back))
         return steps
 
     def _back(self, host: str) -> list[Step]:
@@ -136,7 +137,7 @@ class Balance:
                 )
             )
         if self.balancing.asks_back:
-            steps.append(AskBack(release=self.release, both=self.balancing.asks_out))
+            steps.append(AskBack(both=self.balancing.asks_out))
         return steps
 
     def _has_users(self, host: str) -> bool:
@@ -157,19 +158,8 @@ class Balance:
             return *turns(hosts, batch), size
         in_order = sorted(hosts, key=self._has_users)
         most = max(1, fleet - 1)
-        first = min(len(hosts), most) if _all_at_once(hosts, batch) else 1
+        first = min(len(hosts), most) if all_at_once(hosts, batch) else 1
         return in_order[:first], in_order[first:], min(size, most)
-
-
-def turns(hosts: Sequence[str], batch: Batch) -> tuple[Sequence[str], Sequence[str]]:
-    """The hosts that go first, which is one, and those that follow in batches."""
-    if _all_at_once(hosts, batch):
-        return hosts, []  # BATCH=100%: asked for in so many words
-    return hosts[:1], hosts[1:]
-
-
-def _all_at_once(hosts: Sequence[str], batch: Batch) -> bool:
-    return bool(batch.percent) and batch.of(len(hosts)) >= len(hosts)
 
 
 def merged(stages: Collection[Stage], others: Collection[Stage]) -> list[Stage]:
@@ -183,8 +173,3 @@ def _merge(stage: Stage, other: Stage | None) -> Stage:
         return stage
     work = (*other.batches[0], *(stage.batches[0] if stage.batches else ()))
     return Stage(name=stage.name, batches=(work, *stage.batches[1:]), after_commit=stage.after_commit)
-
-
-def _together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
-    work = tuple(Work(host=host, steps=tuple(each)) for host, each in steps.items() if each)
-    return Stage(name=name, batches=(work,) if work else (), after_commit=after)

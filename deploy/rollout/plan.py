@@ -7,13 +7,14 @@ from deploy.rollout import kept, plan_adoption
 from deploy.rollout.balance import Balance, merged
 from deploy.rollout.found import Found, as_serving, before, fleet_chain, release_of
 from deploy.rollout.release import unchanged
+from deploy.rollout.stages import batched, together
 from deploy.rollout.strategy import Way
 from deploy.values import history, labels
 from deploy.values.addresses import Published
 from deploy.values.balancing import Balancing
 from deploy.values.facts import ContainerFacts
 from deploy.values.history import Entry
-from deploy.values.plan import HostPlan, Plan, Stage, Work
+from deploy.values.plan import HostPlan, Plan, Stage
 from deploy.values.release import PROXY_TAG, Release, local_tag, network_name
 from deploy.values.sizes import Batch
 from deploy.values.steps import (
@@ -147,18 +148,6 @@ def is_unchanged(here: Found, release: Release, wishes: Wishes) -> bool:
         and _has_proxy(here, wishes)
         and unchanged(release, serving.labels.get(labels.SETTINGS, ""))
     )
-
-
-def together(name: str, steps: Mapping[str, Sequence[Step]], *, after: bool = False) -> Stage:
-    """A stage of one batch: all hosts that have something to do."""
-    work = tuple(Work(host=host, steps=tuple(each)) for host, each in steps.items() if each)
-    return Stage(name=name, batches=(work,) if work else (), after_commit=after)
-
-
-def batched(name: str, steps: Mapping[str, Sequence[Step]], size: int) -> Stage:
-    """A stage of batches, one after the other."""
-    work = [Work(host=host, steps=tuple(each)) for host, each in steps.items()]
-    return Stage(name=name, batches=tuple(tuple(work[at : at + size]) for at in range(0, len(work), size)))
 
 
 def _pulls(release: Release, here: Found, wishes: Wishes) -> list[Step]:

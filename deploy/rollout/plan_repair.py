@@ -7,7 +7,8 @@ from deploy.rollout import plan_adoption
 from deploy.rollout.balance import merged
 from deploy.rollout.found import Found, alias, as_serving, release_of
 from deploy.rollout.mend import Parts, Proxies, is_well, parts_of, proxies_of
-from deploy.rollout.plan import NO_BALANCING, Wishes, balance_of, batched, finished_plan, together
+from deploy.rollout.plan import NO_BALANCING, Wishes, balance_of, finished_plan
+from deploy.rollout.stages import batched, together
 from deploy.rollout.strategy import Way
 from deploy.values.adopting_steps import Adopt, Close
 from deploy.values.balancing import Balancing

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.rollout.adoption import Adoption
-from deploy.rollout.balance import turns
 from deploy.rollout.found import Found, as_serving, before
 from deploy.rollout.past import Past
-from deploy.rollout.plan import batched, together
+from deploy.rollout.stages import batched, together, turns
 from deploy.rollout.strategy import choose
 from deploy.values.adopting import ADOPTED
 from deploy.values.adopting_steps import GiveBack, Reinstate, Return

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from deploy.values.inventory import Host
-from deploy.values.release import HealthCheck, Release
+from deploy.values.release import HealthCheck
 from deploy.values.steps import Step
 
 NOBODY = "none"
@@ -148,7 +148,6 @@ class AskOut(Step):
 
     name: ClassVar[str] = "ask-out"
     phase: ClassVar[str] = "balancer"
-    release: Release
     both: bool
     """Whether there is a hook for the other direction."""
 
@@ -164,7 +163,6 @@ class AskBack(Step):
 
     name: ClassVar[str] = "ask-back"
     phase: ClassVar[str] = "balancer"
-    release: Release
     both: bool
     """Whether there is a hook for the other direction."""
 
