@@ -114,6 +114,25 @@ def test_a_cut_cable_ends_it_on_both_sides(sandbox: RunningSandbox, host: Host, 
 
 
 @pytest.mark.thorough
+@pytest.mark.fault(10)
+def test_what_was_sent_into_a_cut_cable_never_arrives(
+    sandbox: RunningSandbox, host: Host, one: Connection
+) -> None:
+    """What a forwarder or a gateway holds back would come when the lock is somebody else's."""
+    sent = one.open_script("cat > /tmp/jarship-late")
+    with hold(one, "hello", ANNE, heartbeat=0.5, timeout=3):
+        mend = cut_off(sandbox, host)
+        try:
+            sent.sendall(b"late")
+            time.sleep(5)
+            assert sandbox.run(host, FREE).strip() == "free"
+        finally:
+            mend()
+        time.sleep(10)  # It is sent again after 6.4 s at the latest.
+        assert sandbox.run(host, "cat /tmp/jarship-late") == ""
+
+
+@pytest.mark.thorough
 @pytest.mark.fault(21)
 def test_a_deployers_clock_plays_no_part(one: Connection, other: Connection) -> None:
     ahead = Owner(who="anne", where="desk-1", release="1.0", since="2099-01-01T00:00:00Z")

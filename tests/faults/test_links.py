@@ -5,10 +5,10 @@ import threading
 import pytest
 
 from tests.support import injections
-from tests.support.expectations import all_as_before, deploy_fails, next_deploy_works
+from tests.support.expectations import all_as_before, another, deploy_fails
 from tests.support.rollouts import Releases
 from tests.support.sshd import cut_off
-from tests.support.state import states_of
+from tests.support.state import one_release_serves, states_of
 
 AWAY = 22.0
 """Seconds; longer than the 16 in which a cut is noticed."""
@@ -30,15 +30,10 @@ def test_a_link_that_is_cut_for_a_while(served: Releases, step: str, code: int) 
 
 @pytest.mark.fault(11)
 def test_a_poor_network(served: Releases) -> None:
-    with injections.poor_network(served.sandbox, served.hosts[1]):
-        next_deploy_works(served, hosts=served.hosts)
-
-
-@pytest.mark.fault(42)
-def test_an_engine_that_restarts_while_the_candidate_is_waited_for(served: Releases) -> None:
-    second = served.hosts[1]
-    before = states_of(served, served.hosts)
-    end = injections.end_engine
-    with served.at("health", second, lambda: end(served.sandbox, second)):
-        deploy_fails(served, code=6, cause="Docker|exited|connection", host=second.name)
-    all_as_before(served, before, settle=60)
+    first, second = served.hosts
+    build = served.build(another(served, served.hosts))
+    with injections.poor_network(served.sandbox, second) as far:
+        result = served.deploy(build, only=(first, far))
+    assert not [event.text for event in served.events if event.step == "undo"], "no false alarm"
+    assert result.seconds > 3, "it did take its time"
+    one_release_serves(served, served.hosts, build.tag)

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from deploy.values.inventory import Host
 from tests.support.sandbox import RunningSandbox
+from tests.support.slow_link import slow_link
 from tests.support.sshd import cut_off, wait_for_sshd
 
 AGAIN = 60.0
@@ -71,13 +73,23 @@ def await_engine(sandbox: RunningSandbox, host: Host) -> None:
 
 
 @contextmanager
-def poor_network(sandbox: RunningSandbox, host: Host) -> Iterator[None]:
-    """A host behind 300 ms of delay, 5 of 100 packets lost."""
-    sandbox.run(host, "tc qdisc add dev eth0 root netem delay 300ms loss 5%")
-    try:
-        yield
-    finally:
-        sandbox.run(host, "tc qdisc del dev eth0 root")
+def poor_network(sandbox: RunningSandbox, host: Host) -> Iterator[Host]:
+    """A host behind 300 ms of delay, 5 of 100 packets lost each way; gives it as it is reached then.
+
+    The kernel's own means for that (`tc netem`) is not everywhere: packets are dropped by iptables, and what
+    SSH brings back is delayed on its way.
+    """
+    known = sandbox.sandbox.known_hosts
+    before = known.read_text()
+    lose = "-i eth0 -m statistic --mode random --probability 0.05 -j DROP"
+    with slow_link(host.port, 0.3) as port:
+        known.write_text(before + before.replace(f":{host.port} ", f":{port} "))
+        sandbox.run(host, f"iptables -I INPUT {lose}; iptables -I OUTPUT {lose.replace('-i', '-o', 1)}")
+        try:
+            yield replace(host, port=port)
+        finally:
+            sandbox.run(host, f"iptables -D INPUT {lose}; iptables -D OUTPUT {lose.replace('-i', '-o', 1)}")
+            known.write_text(before)
 
 
 @contextmanager
