@@ -21,7 +21,7 @@ CERTIFICATES = Path("/etc/ssl/certs")
 SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 """Two processes, each with what its tests share: a sandbox, a registry, a built application.
 
-They take files in the order in which these were collected: tests/e2e/conftest.py has the longest first.
+They take files in the order in which these were collected: tests/support/longest_first.py has them sorted.
 """
 WRAPPERS = {"mvnw", "gradlew"}
 """Scripts that other projects made and that lie here unchanged."""
@@ -68,7 +68,7 @@ def e2e(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Every fault of the table, and whatever takes long, on a sandbox; prints the table with its rows."""
     everywhere = ("tests/unit", "tests/e2e", "tests/integration", "tests/faults")
-    _pytest(session, *everywhere, "-m", "fault or thorough", "--timeout=1500")
+    _pytest(session, *everywhere, "-m", "fault or thorough", "--timeout=1500", *SIDE_BY_SIDE)
 
 
 @nox.session

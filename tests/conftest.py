@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.support.matrix",
     "tests.support.balanced",
     "tests.support.rows",
+    "tests.support.longest_first",
 ]
 
 

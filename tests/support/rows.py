@@ -64,6 +64,10 @@ FIRST = frozenset({3, 13, 15, 23, 27, 34, 37, 38, 39, 41, 44})
 """Rows that `./invokew test` has."""
 
 
+ROW = "fault"
+"""The property of a report that names a row."""
+
+
 def rows_of(*directories: str) -> frozenset[int]:
     """The rows that tests in some directories are marked with, by their text."""
     texts = (file.read_text() for name in directories for file in (TESTS / name).glob("test_*.py"))
@@ -90,19 +94,23 @@ def _is_good(counts: Counter[str]) -> bool:
 
 
 class Table:
-    """Notes what comes of each row's tests, and prints it at the end."""
+    """Notes what comes of each row's tests, wherever they run, and prints it at the end."""
 
     def __init__(self) -> None:
         self.outcomes: dict[int, Counter[str]] = defaultdict(Counter)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Count a test once: by its call, or by what kept it from that."""
+        """Let a report name its rows, also to the process that hears of it."""
         report: Any = yield
-        if report.when == "call" or not report.passed:
-            for row in rows_of_item(item):
-                self.outcomes[row][report.outcome] += 1
+        report.user_properties += [(ROW, row) for row in rows_of_item(item)]
         return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test once: by its call, or by what kept it from that."""
+        if report.when == "call" or not report.passed:
+            for row in dict.fromkeys(value for name, value in report.user_properties if name == ROW):
+                self.outcomes[int(str(row))][report.outcome] += 1
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""
@@ -113,5 +121,5 @@ class Table:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Print the table where the run is one of faults."""
-    if config.option.markexpr == "fault":
+    if "fault" in config.option.markexpr.split():
         config.pluginmanager.register(Table(), "faults, row by row")

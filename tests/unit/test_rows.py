@@ -1,4 +1,10 @@
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from tests.support.rows import FAULTS, FIRST, rows_of, table
 
@@ -18,3 +24,39 @@ def test_the_table_tells_of_each_row_what_came_of_it() -> None:
     assert lines[1].endswith("1 failed, 1 passed")
     assert lines[2].endswith("NOT COVERED")
     assert lines[-1] == "1 of 45 rows covered and passed"
+
+
+ROOT = Path(__file__).parents[2]
+MARKED = """
+import pytest
+
+@pytest.mark.fault(1)
+def test_good(): pass
+
+@pytest.mark.fault(1)
+@pytest.mark.fault(2)
+def test_bad(): assert False
+"""
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "1")])
+def test_rows_are_counted_once_a_test_also_by_another_process(
+    tmp_path: Path, processes: tuple[str, ...]
+) -> None:
+    (tmp_path / "test_marked.py").write_text(MARKED)
+    words = (
+        "-m",
+        "pytest",
+        "-c",
+        os.devnull,
+        "-p",
+        "tests.support.rows",
+        "-m",
+        "fault or thorough",
+        *processes,
+    )
+    argv = [sys.executable, *words, *processes, str(tmp_path)]
+    ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    told = [line.split() for line in ran.stdout.splitlines()]
+    assert ["1", "host", "down", "1", "failed,", "1", "passed"] in told
+    assert ["2", "SSH", "packets", "dropped", "1", "failed"] in told

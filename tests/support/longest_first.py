@@ -1,8 +1,9 @@
-"""The order of the end-to-end tests: the longest files first, so that both processes end together."""
+"""The order of the tests: the longest files first, so that both processes end together."""
 
 import pytest
 
 LONGEST = (
+    "test_many_times",
     "test_every_step",
     "test_every_step_behind",
     "test_balancer",
