@@ -124,7 +124,7 @@ def _refused(site: Site, image: str, said: str) -> HostError:
     elif "unauthorized" in lower or "denied" in lower or "no basic auth" in lower:
         advice = "Check REGISTRY_USER and REGISTRY_PASSWORD."
     elif "no space left" in lower:
-        advice = f"Free some space on {site.host.name}: `docker system df`, then `docker image prune`."
+        advice = f"Free some space on {site.host.name}: `df -h`, `df -i`, `docker system df`."
     elif "no such host" in lower or "connection refused" in lower or "timeout" in lower:
         advice = f"See that {site.host.name} reaches {registry}; REGISTRY_FOR_HOSTS if it knows it otherwise."
     return HostError(f"Could not pull {image}.", why=said, advice=advice, host=site.host.name, step="pull")

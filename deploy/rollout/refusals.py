@@ -25,6 +25,8 @@ CONTAINER_SPACE = 16 * 2**20
 """Bytes for a container's own files and the beginning of its log."""
 FILE = 8 * 2**10
 """Bytes over the wire for each file: in Debian's base 8 KiB (measured), with Java in it many more."""
+CONTAINER_FILES = 200
+"""What a container, its image's layers and its log take of their own, in files and directories."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,11 +279,11 @@ def _disk(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
             f"{_mb(CONTAINER_SPACE)} for the container); {_mb(here.disk_free)} are free in {here.data_root}.",
             way_out,
         )
-    files = size // FILE
+    files = size // FILE + CONTAINER_FILES
     if here.inodes_free is not None and files > here.inodes_free:
         yield (
-            f"{_mb(size)} to pull are about {files} files (one each {FILE // 2**10} KiB); "
-            f"{here.inodes_free} inodes are free in {here.data_root}.",
+            f"{_mb(size)} to pull and a container are about {files} files (one each {FILE // 2**10} KiB, "
+            f"{CONTAINER_FILES} for the container); {here.inodes_free} inodes are free in {here.data_root}.",
             way_out,
         )
 

@@ -93,7 +93,7 @@ def test_too_few_sessions(served: Releases) -> None:
             "head -c 50M /dev/zero > {0}/fill; dd if=/dev/zero of={0}/rest bs=64k",
             "MB are free in",
         ),
-        ("size=150m,nr_inodes=4000", "i=0; while : > {0}/fill$i; do i=$((i+1)); done", "inodes are free"),
+        ("size=150m,nr_inodes=12000", "i=0; while : > {0}/fill$i; do i=$((i+1)); done", "inodes are free"),
     ],
 )
 def test_a_full_disk(served: Releases, options: str, fill: str, cause: str) -> None:
