@@ -43,6 +43,16 @@ class Pinned(paramiko.RejectPolicy):
             raise refusals.host_key(self.place, key.get_name(), key.get_base64(), verdict)
 
 
+class Transport(paramiko.Transport):
+    """One whose channels meet the end of a link when they read, whenever it ended."""
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        # paramiko sends nothing on a link that has ended, without a word, and raises EOFError out of whatever
+        # sends, be it to close a channel, on one that ends at that very moment.
+        with contextlib.suppress(EOFError):
+            super()._send_user_message(data)  # type: ignore[misc]
+
+
 def open_fabric(host: Host, access: Access, timeout: float, *, policy: type[Pinned] = Pinned) -> Any:
     """Open a `fabric.Connection`; raises HostError.
 
@@ -175,7 +185,7 @@ def _transport(
     sock: Any, *, key_types: Sequence[str], disabled_algorithms: dict[str, list[str]] | None = None
 ) -> paramiko.Transport:
     carrier: Any = Link(sock)
-    transport = paramiko.Transport(carrier, disabled_algorithms=disabled_algorithms)
+    transport = Transport(carrier, disabled_algorithms=disabled_algorithms)
     options = transport.get_security_options()
     wanted = {"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in key_types else set()
     wanted |= set(key_types)

@@ -118,6 +118,7 @@ def test_a_balancer_that_is_away_changes_nothing_even_where_hosts_may_be_left_ou
     assert fleet.answers() == {build.tag}
 
 
+@pytest.mark.thorough
 def test_a_balancer_that_somebody_else_holds_is_waited_for_or_refused(fleet: Balanced) -> None:
     releases = fleet.releases
     owner = Owner(who="other", where="desk", release="9.9", since="2026-01-01T00:00:00Z")
@@ -224,6 +225,7 @@ def test_two_applications_share_the_balancer_and_the_hosts(fleet: Balanced) -> N
     releases.sandbox.reset()
 
 
+@pytest.mark.thorough
 def test_a_plan_tells_of_the_balancer_and_is_refused_once_it_sends_elsewhere(fleet: Balanced) -> None:
     releases = fleet.releases
     build = releases.build(other(fleet))

@@ -60,7 +60,7 @@ def bytecode(application: Application) -> int:
 @pytest.mark.parametrize(
     ("application", "version", "launcher", "classes", "page"),
     [
-        ("boot27", "2.7.", OLD_LAUNCHER, JAVA_11, "boot=2.7."),
+        pytest.param("boot27", "2.7.", OLD_LAUNCHER, JAVA_11, "boot=2.7.", marks=pytest.mark.thorough),
         pytest.param("hello", "3.5.", LAUNCHER, JAVA_17, "<h1>Hello</h1>", marks=pytest.mark.thorough),
         pytest.param("boot40", "4.0.", LAUNCHER, JAVA_17, "boot=4.0.", marks=pytest.mark.thorough),
     ],

@@ -39,6 +39,7 @@ def folder(releases: Releases, host: str = "host-1") -> Path:
     return releases.root / "build" / f"failure-{host}"
 
 
+@pytest.mark.thorough
 def test_an_image_with_a_healthcheck_is_judged_by_it_unless_health_path_is_set(served: Releases) -> None:
     ill = served.build("asks-itself", healthcheck=True)
     before = served.versions()
@@ -177,6 +178,7 @@ def test_a_foreign_container_is_neither_replaced_nor_removed(releases: Releases)
     assert releases.names(host) == {"tiny"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGTERM])
 def test_a_signal_puts_every_host_back(served: Releases, number: signal.Signals) -> None:
     with as_before(served):
@@ -203,6 +205,7 @@ def test_a_second_deploy_is_refused_and_told_who_is_at_work(served: Releases) ->
     one_release_serves(served, served.hosts, build.tag)
 
 
+@pytest.mark.thorough
 def test_a_second_deploy_waits_when_it_is_told_to(served: Releases) -> None:
     build = served.build(another(served, served.hosts))
     process = served.start_process(build, APP_ENV_START_DELAY="3")
@@ -215,6 +218,7 @@ def test_a_second_deploy_waits_when_it_is_told_to(served: Releases) -> None:
         stream.close()
 
 
+@pytest.mark.thorough
 def test_a_failed_release_is_left_for_a_look_when_that_is_asked_for(served: Releases) -> None:
     host = served.hosts[0]
     kept = served.names(host) - {"tiny"}

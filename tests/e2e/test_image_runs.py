@@ -98,6 +98,7 @@ def test_one_image_serves_every_profile_without_rights_and_ends_when_told(run: R
     assert dev.attrs["State"]["ExitCode"] == 143
 
 
+@pytest.mark.thorough
 def test_the_heap_can_be_set_from_outside(run: Run) -> None:
     container, _ = run(JAVA_TOOL_OPTIONS="-Xmx200m")
     assert heap_megabytes(container) == 200

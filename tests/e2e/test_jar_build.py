@@ -69,6 +69,7 @@ def test_a_second_call_has_nothing_to_do(hello: Application) -> None:
     assert [event.kind for event in again.events] == ["note"]
 
 
+@pytest.mark.thorough
 def test_the_same_source_elsewhere_makes_the_same_jar(hello: Application, tmp_path: Path) -> None:
     folder = copy_application(HELLO, tmp_path)
     git(folder, "init", "--quiet")

@@ -77,6 +77,7 @@ def test_java_gets_the_heap_that_was_told_and_ends_well_inside_its_stop_timeout(
     assert state["ExitCode"] == 143, "Java got SIGTERM, and nobody had to kill it after STOP_TIMEOUT"
 
 
+@pytest.mark.thorough
 @pytest.mark.security(17)
 def test_with_a_read_only_root_it_serves_and_writes_tmp_alone(releases: Releases, build: Build) -> None:
     deploy(releases, build, read_only=True)

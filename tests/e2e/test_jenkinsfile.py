@@ -86,6 +86,7 @@ def test_the_steps_lead_from_a_new_clone_to_an_application_that_answers(job: Job
     release(STEPS, job)
 
 
+@pytest.mark.thorough
 @pytest.mark.security(9)
 def test_a_debug_run_tells_more_and_no_secret(job: Job) -> None:
     """--debug turns on the logging of every library; this test is watched for leaks as all of these are."""

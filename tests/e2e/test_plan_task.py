@@ -188,6 +188,7 @@ def layered(releases: Releases) -> Iterator[Sequence[str]]:
         remove_images(client, repository)
 
 
+@pytest.mark.thorough
 def test_what_is_told_of_a_pull_is_what_the_engine_pulls(releases: Releases, layered: Sequence[str]) -> None:
     host, (lower, upper) = releases.hosts[0], layered
     releases.sandbox.run(host, "docker image prune -af > /dev/null")

@@ -129,6 +129,7 @@ def test_a_configuration_that_somebody_changed_is_put_right(served: Releases) ->
     assert served.version(host) == "2"
 
 
+@pytest.mark.thorough
 def test_the_application_answers_again_after_a_power_cut(served: Releases) -> None:
     host = served.hosts[0]
     served.deploy(served.build("2"), only=(host,))

@@ -81,6 +81,7 @@ def test_a_release_that_failed_is_told_here_and_on_the_hosts(releases: Releases)
         assert SECRET not in path.read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.security(23)
 def test_a_host_that_cannot_take_its_line_is_warned_of_and_released_to(releases: Releases) -> None:
     one, two = releases.hosts

@@ -21,6 +21,11 @@ NEEDLE = f"Qx7Canary{secrets.token_hex(6)}"
 EVERY = 0.05
 """Seconds between two looks at the arguments of all processes."""
 
+YOUNG = 5
+"""Looks at a process that is new."""
+ALL_EACH = 20
+"""Looks after which every process is looked at again."""
+
 DIRECTORIES = {"build", ".git", ".jarship"}
 SUFFIXES = {".log", ".out", ".err", ".jsonl", ".xml"}
 """Files that are looked at wherever they lie."""
@@ -57,6 +62,7 @@ class Arguments:
     def __init__(self, proc: Path = Path("/proc"), every: float = EVERY) -> None:
         self.leaks: set[str] = set()
         self.samples = 0
+        self._looks: dict[str, int] = {}
         self._proc = proc
         self._every = every
         self._stop = threading.Event()
@@ -79,9 +85,19 @@ class Arguments:
         self._sample()
 
     def _sample(self) -> None:
+        """Look at the processes that are young, and from time to time at all of them.
+
+        What a process is told stays as it is but for `exec`, soon after it began; to read all of them twenty
+        times a second takes a good part of a core.
+        """
+        thorough = self.samples % ALL_EACH == 0
         self.samples += 1
+        before, self._looks = self._looks, {}
         for name in os.listdir(self._proc):  # noqa: PTH208 - a third of the time of iterdir, twenty times a second
-            if name.isdecimal():
+            if not name.isdecimal():
+                continue
+            looks = self._looks[name] = before.get(name, 0) + 1
+            if thorough or looks <= YOUNG:
                 self.leaks.update(found(_arguments(f"{self._proc}/{name}/cmdline"), "arguments of a process"))
 
 
