@@ -278,11 +278,7 @@ def test_status_tells_of_balancers(fleet: Balanced) -> None:
 def test_a_foreign_container_on_the_balancers_port_is_refused_before_anything(balanced: Balanced) -> None:
     releases: Releases = balanced.releases
     balanced.reset()
-    releases.sandbox.run(balanced.balancer, "nc -lk 8080 >/dev/null 2>&1 & echo $! > /tmp/listener")
-    try:
-        with pytest.raises(HostError) as raised:
-            balanced.deploy(releases.build("1"))
-    finally:
-        releases.sandbox.run(balanced.balancer, "kill $(cat /tmp/listener)")
+    with releases.listening(balanced.balancer, 8080), pytest.raises(HostError) as raised:
+        balanced.deploy(releases.build("1"))
     assert any("port 8080 is taken" in text for text in raised.value.details)
     assert all(releases.untouched(host) for host in balanced.every)

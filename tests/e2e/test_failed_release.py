@@ -152,12 +152,8 @@ def test_an_image_for_another_machine_is_refused_before_the_old_one_stops(served
 def test_a_port_that_somebody_else_listens_on(releases: Releases) -> None:
     build = releases.build("1")
     host = releases.hosts[1]
-    releases.sandbox.run(host, "nc -lk 8080 >/dev/null 2>&1 & echo $! > /tmp/listener")
-    try:
-        with pytest.raises(HostError) as raised:
-            releases.deploy(build)
-    finally:
-        releases.sandbox.run(host, "kill $(cat /tmp/listener)")
+    with releases.listening(host, 8080), pytest.raises(HostError) as raised:
+        releases.deploy(build)
     assert any("port 8080 is taken" in text for text in raised.value.details)
     assert all(releases.names(each) == set() for each in releases.hosts)
     releases.deploy(build)

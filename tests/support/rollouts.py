@@ -150,6 +150,15 @@ class Releases:
             self.acting.remove(listener)
         assert done, f"no step {step} on {host.name}"
 
+    @contextmanager
+    def listening(self, host: Host, port: int) -> Iterator[None]:
+        """Have a program that is no container hold a port of ``host`` in here."""
+        pid = self.sandbox.run(host, f"nc -lk {port} >/dev/null 2>&1 & echo $!").strip()
+        try:
+            yield
+        finally:
+            self.sandbox.run(host, f"kill {pid}")
+
     def candidate(self) -> str:
         """The name of the container that the last rollout made."""
         return next(event.text for event in self.events if event.step == "create")
