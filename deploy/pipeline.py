@@ -167,6 +167,7 @@ def _jar(run: Run, settings: Settings, *, force: bool) -> Build:
 
 
 def _image(run: Run, ready: Settings, build: Build) -> Build:
+    from deploy.artifact.bom import write_bom
     from deploy.artifact.image import build_image
     from deploy.engine import local
 
@@ -175,7 +176,9 @@ def _image(run: Run, ready: Settings, build: Build) -> Build:
         from deploy.hosts.platform import ask_platform
 
         ready = ready.model_copy(update={"platform": ask_platform(ready.inventory(), run.stream)})
-    return build_image(build, ready, run.root, local(run.stream), run.stream)
+    built = build_image(build, ready, run.root, local(run.stream), run.stream)
+    write_bom(built, run.root, run.stream)
+    return built
 
 
 def _tag(run: Run, build: Build, *, given: str) -> Build:

@@ -16,7 +16,9 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.artifact import jar, source
+from deploy.artifact.bom import PATH, write_bom
 from deploy.values.errors import BuildError
+from deploy.values.events import Stream
 from tests.support.applications import (
     HELLO,
     PAGE,
@@ -56,6 +58,17 @@ def test_the_jar_is_what_the_wrapper_made(hello: Application) -> None:
     assert found.size == hello.jar.stat().st_size < 30_000_000
     assert found.sha256 == hashlib.sha256(hello.jar.read_bytes()).hexdigest()
     assert "BUILD SUCCESS" in (hello.root / jar.LOG).read_text()
+
+
+def test_its_bill_of_materials_names_every_library_by_its_coordinates(hello: Application) -> None:
+    write_bom(hello.build, hello.root, Stream())
+    with zipfile.ZipFile(hello.jar) as jar:
+        inside = {
+            name for name in jar.namelist() if name.startswith("BOOT-INF/lib/") and name.endswith(".jar")
+        }
+    told = {each["bom-ref"]: each for each in json.loads((hello.root / PATH).read_text())["components"]}
+    assert told.keys() == inside
+    assert all(each["purl"].startswith("pkg:maven/") for each in told.values())
 
 
 def test_its_own_test_ran(hello: Application) -> None:

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import docker
 import pytest
 
+from deploy.artifact.bom import PATH
 from deploy.command import EVENTS
 from tests.support.clone import ROOT, commit_all, new_clone
 from tests.support.git_server import git
@@ -80,6 +81,8 @@ def release(steps: list[Step], job: Job) -> None:
     events = [json.loads(line) for line in (job.workspace / EVENTS).read_text().splitlines()]
     finished = {event["step"] for event in events if event["kind"] == "finished" and event["seconds"]}
     assert {"sandbox.up", "jar", "pull", "health", "switch", "commit"} <= finished
+    bill = json.loads((job.workspace / PATH).read_text())
+    assert bill["metadata"]["component"]["name"] == "hello"
 
 
 def test_the_steps_lead_from_a_new_clone_to_an_application_that_answers(job: Job) -> None:
