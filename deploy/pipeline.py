@@ -172,10 +172,10 @@ def _image(run: Run, ready: Settings, build: Build) -> Build:
     from deploy.engine import local
 
     # A sandbox's hosts are this machine's own.
-    if ready.platform is None and not ready.hosts_sandbox:
-        from deploy.hosts.platform import ask_platform
+    if not ready.platform and not ready.hosts_sandbox:
+        from deploy.hosts.platform import ask_platforms
 
-        ready = ready.model_copy(update={"platform": ask_platform(ready.inventory(), run.stream)})
+        ready = ready.model_copy(update={"platform": ask_platforms(ready.inventory(), run.stream)})
     built = build_image(build, ready, run.root, local(run.stream), run.stream)
     write_bom(built, run.root, run.stream)
     return built
@@ -285,9 +285,9 @@ def tell_of(run: Run, build: Build) -> None:
 
 
 def _image_line(build: Build) -> str:
-    if build.image is None:
+    if not build.images:
         raise BuildError("The image was not built.")
-    return f"{build.image.id} for {build.image.platform}"
+    return "\n".join(f"{image.id} for {image.platform}" for image in build.images)
 
 
 def _pushed_line(build: Build) -> str:

@@ -91,7 +91,7 @@ class Registry:
             )
         content = self._json(response, f"{repository}:{reference}")
         media_type = content.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0]
-        return Manifest(media_type=media_type, digest=digest, content=content)
+        return Manifest(media_type=media_type, digest=digest, content=content, size=len(response.content))
 
     def image_manifest(self, repository: str, reference: str, platform: str = "") -> Manifest:
         """The manifest of one image; of an index, the one for `platform` (`os/architecture`).

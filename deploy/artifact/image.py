@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -60,41 +61,35 @@ def build_image(
         BuildError: the base image is not to be had for the platform, or the engine cannot build.
     """
     jar = _jar_of(build, root)
-    platform = settings.platform or engine_platform(client)
     split = split_jar(jar)
-    given = Given(
-        build=build,
-        jar=jar,
-        platform=platform,
-        labels=image_labels(build, settings.app_name),
-        application_time=_application_time(build.source, split),
-    )
     bench = Bench(settings=settings, root=root, client=client, stream=stream, nocache=nocache)
-    made, base = own.build_own(given, bench) if settings.dockerfile else _layered(given, split, bench)
-    return _with_image(build, made, base)
+    images = []
+    for platform in settings.platform or (engine_platform(client),):
+        given = Given(
+            build=build,
+            jar=jar,
+            platform=platform,
+            labels=image_labels(build, settings.app_name),
+            application_time=_application_time(build.source, split),
+        )
+        made, base = own.build_own(given, bench) if settings.dockerfile else _layered(given, split, bench)
+        images.append(_image(made, base))
+    return _with_images(build, images)
 
 
 def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str]:
     """An image with a layer for each part of the jar, and its base."""
     settings, client, stream = bench.settings, bench.client, bench.stream
-    base = transfer.ensure_image(
-        client,
-        settings.base_image,
-        given.platform,
-        auth=transfer.credentials_for(settings.base_image, settings),
-        stream=stream,
-        step=STEP,
-    )
+    base, reference = _base(given, bench)
     if not split.indexed:
         stream.warning(
             "The jar has no layers index, so all of it is one layer, sent whole at each release. "
             "Spring Boot 2.4 and newer write one; older: layered() in bootJar, or <layers> in Maven.",
             step=STEP,
         )
-    reference = str(parse_reference(settings.base_image).pinned)
     recipe = Recipe(
         dockerfile=(bench.root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
-        base=reference,
+        base=settings.base_image,
         base_id=base.id or "",
         platform=given.platform,
         labels=given.labels,
@@ -111,6 +106,23 @@ def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str
             _tell_layers(tars, run_build(client, content, recipe, nocache=bench.nocache), stream)
 
     return take_or_build(bench, recipe, build), settings.base_image
+
+
+def _base(given: Given, bench: Bench) -> tuple[EngineImage, str]:
+    """The base image for a platform, and by which name the engine has it."""
+    settings, several = bench.settings, len(bench.settings.platform) > 1
+    fetch = transfer.ensure_beside if several else transfer.ensure_image
+    base = fetch(
+        bench.client,
+        settings.base_image,
+        given.platform,
+        auth=transfer.credentials_for(settings.base_image, settings),
+        stream=bench.stream,
+        step=STEP,
+    )
+    if several:
+        return base, transfer.name_beside(settings.base_image, given.platform)
+    return base, str(parse_reference(settings.base_image).pinned)
 
 
 def engine_platform(client: DockerClient) -> str:
@@ -180,13 +192,18 @@ def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
     return path
 
 
-def _with_image(build: Build, image: EngineImage, base: str) -> Build:
-    made = Image(
+def _image(image: EngineImage, base: str) -> Image:
+    return Image(
         id=image.id or "",
         diff_ids=tuple(image.attrs["RootFS"]["Layers"]),
         platform=transfer.platform_of(image),
         base=base,
     )
-    if build.image == made:
+
+
+def _with_images(build: Build, images: Sequence[Image]) -> Build:
+    if build.images == tuple(images):
         return build
-    return build.model_copy(update={"image": made, "tag": "", "tag_given": False, "pushed": None})
+    first, *others = images
+    changed = {"image": first, "others": tuple(others), "tag": "", "tag_given": False, "pushed": None}
+    return build.model_copy(update=changed)

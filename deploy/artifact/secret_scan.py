@@ -92,6 +92,7 @@ def refuse_secrets(
     findings = [*_jar(build, root, named, stream), *_image(build, client, named)]
     if settings.dockerfile:
         findings += _own_layers(build, root, client, named)
+    findings = list(dict.fromkeys(findings))  # images for several platforms have the same
     if not findings:
         return
     if settings.image_secrets == "warn":
@@ -209,13 +210,12 @@ def _jar(build: Build, root: Path, named: Named, stream: Stream) -> list[Finding
 
 
 def _image(build: Build, client: DockerClient, named: Named) -> Iterator[Finding]:
-    if build.image is None:
-        return
     api: Any = client.api  # its calls have no types
-    seen = api.inspect_image(build.image.id)
-    yield from scan_text("the image's configuration", json.dumps(seen["Config"]).encode(), named)
-    steps = "\n".join(str(step.get("CreatedBy", "")) for step in api.history(build.image.id))
-    yield from scan_text("the image's history", steps.encode(), named)
+    for image in build.images:
+        seen = api.inspect_image(image.id)
+        yield from scan_text("the image's configuration", json.dumps(seen["Config"]).encode(), named)
+        steps = "\n".join(str(step.get("CreatedBy", "")) for step in api.history(image.id))
+        yield from scan_text("the image's history", steps.encode(), named)
 
 
 def _own_layers(build: Build, root: Path, client: DockerClient, named: Named) -> list[Finding]:
@@ -223,12 +223,11 @@ def _own_layers(build: Build, root: Path, client: DockerClient, named: Named) ->
     from deploy.artifact.layer_scan import scan_layers
 
     record = _read_record(root)  # `_jar` has seen to it that it is of these secrets
-    if build.image is None or (
-        record.image == build.image.id and record.secrets == _digest(named, record.salt)
-    ):
+    ids = " ".join(image.id for image in build.images)
+    if record.image == ids and record.secrets == _digest(named, record.salt):
         return []
-    findings = list(scan_layers(client, build.image, named))
-    kept = record.model_copy(update={"image": "" if findings else build.image.id})
+    findings = [finding for image in build.images for finding in scan_layers(client, image, named)]
+    kept = record.model_copy(update={"image": "" if findings else ids})
     write_atomically(root / RECORD, kept.model_dump_json(indent=2) + "\n")
     return findings
 

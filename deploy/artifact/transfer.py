@@ -4,6 +4,7 @@ The engine answers 200 and reports what goes wrong inside the stream; and it say
 registry hangs, so that each wait for the next event is bounded here.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from deploy.values.settings import Settings
 
 ATTEMPTS = 3
 DOCKER_HUB = "docker.io"
+BESIDE = "jarship-base"
+"""Local repositories of images that are had for several platforms; never pushed."""
 
 T = TypeVar("T")
 Events = Iterator[dict[str, Any]]
@@ -211,6 +214,44 @@ def ensure_image(
     if image is None or not fits(image, platform):
         raise _not_for(reference, platform, image, step)
     return image
+
+
+def ensure_beside(
+    client: DockerClient,
+    reference: str,
+    platform: str,
+    *,
+    auth: credentials.Credentials | None,
+    stream: Stream,
+    step: str,
+) -> Image:
+    """The same, kept beside the same image for other platforms: a name stands for one of them at a time.
+
+    Raises:
+        BuildError: it is nowhere to be had for this platform.
+    """
+    name = name_beside(reference, platform)
+    image = local_image(client, name)
+    if image and fits(image, platform):
+        return image
+    _set_aside(client, reference, platform)
+    image = ensure_image(client, reference, platform, auth=auth, stream=stream, step=step)
+    image.tag(*name.split(":"))
+    return image
+
+
+def _set_aside(client: DockerClient, reference: str, platform: str) -> None:
+    """Make room for another platform's image: an engine does not give a digest another meaning."""
+    there = local_image(client, reference)
+    if there and "@" in reference and not fits(there, platform):
+        there.tag(*name_beside(reference, platform_of(there)).split(":"))
+        client.images.remove(_lookup(reference), noprune=True)
+
+
+def name_beside(reference: str, platform: str) -> str:
+    """The local name of an image for one of several platforms."""
+    key = hashlib.sha256(_lookup(reference).encode()).hexdigest()[:12]
+    return f"{BESIDE}/{key}:{'-'.join(platform.split('/')[:2])}"
 
 
 def _not_for(reference: str, platform: str, image: Image | None, step: str, why: str = "") -> BuildError:

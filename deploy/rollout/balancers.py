@@ -13,14 +13,19 @@ from deploy.values.facts import HostFacts
 
 
 def balancers_over(
-    sites: Mapping[str, Site], *, app: str, platform: str, at: Published, asks: Collection[str] = ()
+    sites: Mapping[str, Site],
+    *,
+    app: str,
+    platforms: Collection[str],
+    at: Published,
+    asks: Collection[str] = (),
 ) -> Balancing:
     """Ask every balancer over some hosts.
 
     Args:
         sites: the hosts.
         app: the application's name.
-        platform: of the balancer's image.
+        platforms: of the balancer's image.
         at: APP_PORT, of balancers and hosts.
         asks: the names of the team's hooks for a balancer of its own.
 
@@ -30,7 +35,7 @@ def balancers_over(
     over = next(iter(sites.values())).balancers
     looked = on_each(over, lambda site: _look(site, app, at)) if over else []
     refused = [
-        f"{f.host.name}: {why}" for f, found in looked for why in _refusals(f, found, app, platform, at)
+        f"{f.host.name}: {why}" for f, found in looked for why in _refusals(f, found, app, platforms, at)
     ]
     if refused:
         raise HostError(
@@ -52,7 +57,9 @@ def _look(site: Site, app: str, at: Published) -> tuple[HostFacts, Balancer]:
     return facts, balancer.look(site, app)
 
 
-def _refusals(here: HostFacts, found: Balancer, app: str, platform: str, at: Published) -> Iterator[str]:
+def _refusals(
+    here: HostFacts, found: Balancer, app: str, platforms: Collection[str], at: Published
+) -> Iterator[str]:
     ours = {found.container, *(id_ for id_, _ in found.leftovers)}
     publishers = [item for item in here.publishing(at.port) if item.running]
     for item in here.containers:
@@ -64,5 +71,5 @@ def _refusals(here: HostFacts, found: Balancer, app: str, platform: str, at: Pub
             )
     if at.port in here.listening and not publishers:
         yield f"port {at.port} is taken by a process. Stop it (`sudo ss -ltnp 'sport = :{at.port}'`)."
-    if not found.container and here.platform != platform:
-        yield f"the image is for {platform}, this balancer is {here.platform}."
+    if not found.container and here.platform not in platforms:
+        yield f"the image is for {', '.join(platforms)}, this balancer is {here.platform}."

@@ -9,12 +9,12 @@ from deploy.registry import Registry, open_registry
 from deploy.rollout.nginx import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.plan import Wishes
 from deploy.rollout.refusals import Wanted
-from deploy.rollout.release import ImageFacts, image_facts, make_release, user_ids
+from deploy.rollout.registered import Images, contents_of, images_of
+from deploy.rollout.release import ImageFacts, make_release, user_ids
 from deploy.rollout.survey import Manner, Rollout
 from deploy.setup import trust
 from deploy.values.build import Build, Pushed
 from deploy.values.errors import BuildError, InputError
-from deploy.values.images import Content
 from deploy.values.settings import Settings
 
 
@@ -47,23 +47,25 @@ def order(
     """
     pushed = _pushed(build, settings)
     registry = open_registry(settings, info)
-    image = _ask(registry, pushed.repository, pushed.digest)
-    proxy = _ask(registry, pushed.proxy_repository, pushed.proxy_digest)
-    refuse_old_nginx(proxy, settings.proxy_image)
+    images = _ask(registry, pushed.repository, pushed.digest)
+    proxies = _ask(registry, pushed.proxy_repository, pushed.proxy_digest)
+    for proxy in proxies.values():
+        refuse_old_nginx(proxy, settings.proxy_image)
+    image = next(iter(images.values()))
     release = make_release(build, image, settings, now=now, deployed_by=deployed_by)
     login = credentials.find(pushed.registry, settings.registry_user, _secret(settings))
     return Rollout(
         wanted=Wanted(
             release=release,
-            platform=image.platform,
+            platforms=tuple(images),
             app_port=settings.app_port,
             strategy=settings.strategy,
             user=user_ids(release, image),
             trust=trust.of_hosts(settings),
             image=image,
             contents=(
-                Content(image=release.image, layers=image.layers),
-                Content(image=release.proxy_image, layers=proxy.layers),
+                *contents_of(release.image, images),
+                *contents_of(release.proxy_image, proxies),
             ),
             adopt=adopt,
         ),
@@ -111,16 +113,14 @@ def _pushed(build: Build, settings: Settings) -> Pushed:
     return build.pushed
 
 
-def _ask(registry: Registry, repository: str, digest: str) -> ImageFacts:
+def _ask(registry: Registry, repository: str, digest: str) -> Images:
     if registry.digest(repository, digest) is None:
         raise BuildError(
             f"{registry.address} does not have {repository}@{digest}.",
             why="The build was pushed elsewhere, or has been removed since.",
             advice="Run `invoke build` to make and push it again.",
         )
-    manifest = registry.image_manifest(repository, digest)
-    sizes = [layer.size for layer in manifest.layers]
-    return image_facts(registry.config(repository, manifest.config.digest), sizes)
+    return images_of(registry, repository, digest)
 
 
 def _secret(settings: Settings) -> str | None:

@@ -105,7 +105,7 @@ def _order(plan: Plan) -> tuple[tuple[str, ...], ...]:
 def _host(plan: HostPlan, rollout: Rollout, survey: Survey, runs: Running | None) -> PlannedHost:
     facts, found = survey.facts[plan.host], survey.found[plan.host]
     release, image = rollout.wanted.release, rollout.image or NO_IMAGE
-    pull = to_pull(rollout.wanted.contents if survey.plan.changes else (), facts.stock)
+    pull = to_pull(rollout.wanted.contents if survey.plan.changes else (), facts.stock, facts.platform)
     steps = survey.plan.steps(plan.host)
     return PlannedHost(
         host=plan.host,

@@ -46,8 +46,8 @@ class Wanted:
     """What a release asks of every host."""
 
     release: Release
-    platform: str
-    """`os/architecture` of the image."""
+    platforms: tuple[str, ...]
+    """`os/architecture` that the image is there for: one, or several of an index."""
     app_port: Published
     strategy: str
     """STRATEGY."""
@@ -150,10 +150,10 @@ def _port(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
 
 def _platform(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
     """An image that the host cannot run."""
-    if wanted.platform != here.platform:
+    if here.platform not in wanted.platforms:
         yield (
-            f"the image is for {wanted.platform}, the host is {here.platform}.",
-            f"Build it with PLATFORM={here.platform}.",
+            f"the image is for {', '.join(wanted.platforms)}, the host is {here.platform}.",
+            f"Build it with PLATFORM={here.platform}; for hosts of several, name all, comma separated.",
         )
 
 
@@ -270,7 +270,7 @@ def _engine(_wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
 
 def _disk(wanted: Wanted, here: HostFacts, _found: Found) -> Reasons:
     """Too little space or too few inodes for the pull."""
-    size = to_pull(wanted.contents, here.stock).size
+    size = to_pull(wanted.contents, here.stock, here.platform).size
     need = SPACE * size + CONTAINER_SPACE
     way_out = "See what takes it with `docker system df`; `docker image prune` removes untagged images."
     if need > here.disk_free:

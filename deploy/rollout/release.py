@@ -61,6 +61,11 @@ def image_facts(config: Mapping[str, Any], sizes: Sequence[int] = ()) -> ImageFa
     )
 
 
+def image_on_host(seen: Mapping[str, Any]) -> ImageFacts:
+    """Read what an engine's `inspect` tells of an image."""
+    return image_facts({"config": seen["Config"], "os": seen["Os"], "architecture": seen["Architecture"]})
+
+
 def _first(words: Sequence[str] | None) -> str:
     return words[0] if words else ""
 

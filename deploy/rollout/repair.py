@@ -1,8 +1,10 @@
 """Bringing a fleet that a killed run left half done, or hosts that were left out, to one release."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from docker.errors import APIError
 
 from deploy import credentials
 from deploy.hosts.fleet import on_each
@@ -19,7 +21,7 @@ from deploy.rollout.plan import Wishes
 from deploy.rollout.plan_repair import plan_repair
 from deploy.rollout.plan_return import plan_return
 from deploy.rollout.refusals import Wanted, refuse
-from deploy.rollout.release import image_facts, user_ids
+from deploy.rollout.release import image_on_host, user_ids
 from deploy.rollout.site import Bench, Site
 from deploy.rollout.strategy import choose
 from deploy.rollout.survey import Manner, Rollout, look
@@ -111,16 +113,16 @@ def _plan(
         drain_timeout=settings.drain_timeout,
         proxy_made_from=made_from,
     )
-    _refuse(release, wishes, settings, sites, _lacking(fleet, release.id), on_it[0])
+    _refuse(release, wishes, settings, fleet, sites, on_it[0])
     found = {host: past.found for host, past in fleet.items()}
     ways = {host: choose(settings.strategy, release, past.facts, past.found) for host, past in fleet.items()}
-    balancing = balancers_over(sites, app=release.app, platform=_platform(fleet), at=app_port, asks=asks)
+    balancing = balancers_over(sites, app=release.app, platforms=_platforms(fleet), at=app_port, asks=asks)
     return plan_repair(release, item.labels.get(labels.HISTORY, "[]"), found, ways, wishes, balancing)
 
 
-def _platform(fleet: Mapping[str, Past]) -> str:
+def _platforms(fleet: Mapping[str, Past]) -> tuple[str, ...]:
     """Of the hosts, which the proxies' image is for."""
-    return next(iter(fleet.values())).facts.platform
+    return tuple(sorted({past.facts.platform for past in fleet.values()}))
 
 
 def _same(one: ContainerFacts, other: ContainerFacts) -> bool:
@@ -193,22 +195,42 @@ def _bare(health: HealthCheck) -> ContainerSpec:
     return ContainerSpec(environment={}, port=health.port)
 
 
+def _others(
+    release: Release,
+    known: str,
+    fleet: Mapping[str, Past],
+    lacking: Sequence[Site],
+    auth: Mapping[str, str] | None,
+) -> tuple[str, ...]:
+    """For which other platforms the registry has a release's image; asked by a host that needs it."""
+    asking = next((site for site in lacking if fleet[site.host.name].facts.platform != known), None)
+    if asking is None:
+        return ()
+    try:
+        told = asking.api.inspect_distribution(release.image, auth_config=auth)
+    except APIError:
+        return ()  # Then its platform is refused, or the pull tells what is wrong with the registry.
+    return tuple(f"{each.get('os')}/{each.get('architecture')}" for each in told.get("Platforms") or ())
+
+
 def _refuse(
     release: Release,
     wishes: Wishes,
     settings: Settings,
+    fleet: Mapping[str, Past],
     sites: Mapping[str, Site],
-    lacking: list[str],
     holder: str,
 ) -> None:
     """Refuse what would fail on hosts where the release has never been."""
+    lacking = _lacking(fleet, release.id)
     if not lacking:
         return
-    seen = sites[holder].api.inspect_image(release.image)
-    image = image_facts({"config": seen["Config"], "os": seen["Os"], "architecture": seen["Architecture"]})
+    image = image_on_host(sites[holder].api.inspect_image(release.image))
+    auth = credentials.for_pulls(settings)
+    others = _others(release, image.platform, fleet, [sites[host] for host in lacking], auth)
     wanted = Wanted(
         release=release,
-        platform=image.platform,
+        platforms=(image.platform, *others),
         app_port=wishes.app_port,
         strategy=settings.strategy,
         user=user_ids(release, image),

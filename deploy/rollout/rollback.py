@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploy import credentials
+from deploy.hosts.fleet import on_each
 from deploy.registry import Registry
 from deploy.rollout import asking
 from deploy.rollout.changing import Intent, changing, leaving_out
@@ -14,11 +15,12 @@ from deploy.rollout.past import Past, Remembered, made_from_of, remembered, targ
 from deploy.rollout.plan import Wishes
 from deploy.rollout.plan_return import plan_return
 from deploy.rollout.refusals import Wanted
+from deploy.rollout.registered import Images, contents_of, images_of
 from deploy.rollout.release import (
     ImageFacts,
     fingerprint,
     health_of_settings,
-    image_facts,
+    image_on_host,
     new_rollout_id,
     spec_of_settings,
     user_ids,
@@ -30,7 +32,6 @@ from deploy.values import labels
 from deploy.values.errors import Failure, HostError
 from deploy.values.events import Stream
 from deploy.values.history import Entry
-from deploy.values.images import Content
 from deploy.values.reference import parse_reference
 from deploy.values.release import Release
 from deploy.values.result import Result
@@ -146,7 +147,8 @@ def _rollout(
     wish: GoingBack, chosen: _Chosen, fleet: Mapping[str, Past], sites: Mapping[str, Site]
 ) -> Rollout:
     settings = wish.settings
-    image = _image(wish, chosen, sites)
+    images = _images(wish, chosen, sites)
+    image = next(iter(images.values()))
     proxies = made_from_of(fleet, labels.PROXY)
     if not proxies:
         raise HostError(
@@ -160,12 +162,12 @@ def _rollout(
     return Rollout(
         wanted=Wanted(
             release=release,
-            platform=image.platform,
+            platforms=tuple(images),
             app_port=app_port,
             strategy=settings.strategy,
             user=user_ids(release, image),
             trust=trust.of_hosts(settings) if chosen.missing else None,
-            contents=(Content(image=release.image, layers=image.layers),) if chosen.missing else (),
+            contents=contents_of(release.image, images) if chosen.missing else (),
             adopt=any(past.found.is_on_adopted for past in fleet.values()),
         ),
         wishes=Wishes(
@@ -181,24 +183,24 @@ def _rollout(
     )
 
 
-def _image(wish: GoingBack, chosen: _Chosen, sites: Mapping[str, Site]) -> ImageFacts:
-    """What the image says of itself, by a host; by the registry where any host lacks it."""
+def _images(wish: GoingBack, chosen: _Chosen, sites: Mapping[str, Site]) -> Images:
+    """What the image says of itself, by the hosts; by the registry where any host lacks it."""
     if chosen.missing:
         return _ask_registry(wish, chosen)
-    seen = next(iter(sites.values())).api.inspect_image(chosen.entry.image)
-    return image_facts({"config": seen["Config"], "os": seen["Os"], "architecture": seen["Architecture"]})
+    seen = on_each(
+        list(sites.values()), lambda site: image_on_host(site.api.inspect_image(chosen.entry.image))
+    )
+    return {image.platform: image for image in seen}
 
 
-def _ask_registry(wish: GoingBack, chosen: _Chosen) -> ImageFacts:
+def _ask_registry(wish: GoingBack, chosen: _Chosen) -> Images:
     """See that the hosts without the image can pull it, before anything is touched."""
     reference = parse_reference(chosen.image)
     try:
         registry = wish.registry()
         if registry.digest(reference.path, reference.digest) is None:
             raise HostError(f"{registry.address} does not have {reference.path}@{reference.digest} any more.")
-        manifest = registry.image_manifest(reference.path, reference.digest)
-        sizes = [layer.size for layer in manifest.layers]
-        return image_facts(registry.config(reference.path, manifest.config.digest), sizes)
+        return images_of(registry, reference.path, reference.digest)
     except Failure as error:
         raise HostError(
             f"Cannot go back to {chosen.entry.tag}: its image is gone from {', '.join(chosen.missing)}, "

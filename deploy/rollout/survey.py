@@ -82,7 +82,7 @@ def survey(
     with stream.step("facts", "of every host"):
         looked = on_each(list(sites.values()), lambda site: look(site, rollout))
         balancing = balancers_over(
-            sites, app=release.app, platform=rollout.wanted.platform, at=rollout.wanted.app_port, asks=asks
+            sites, app=release.app, platforms=rollout.wanted.platforms, at=rollout.wanted.app_port, asks=asks
         )
     facts = dict(zip(sites, (each[0] for each in looked), strict=True))
     found = dict(zip(sites, (each[1] for each in looked), strict=True))

@@ -119,11 +119,12 @@ def _group(report: Reporter, facts: HostFacts) -> Finding:
 
 
 def _architecture(report: Reporter, facts: HostFacts, settings: Settings) -> Finding:
-    if settings.platform and not f"{settings.platform}/".startswith(f"{facts.platform}/"):
+    named = settings.platform
+    if named and not any(f"{each}/".startswith(f"{facts.platform}/") for each in named):
         return report.error(
             "architecture",
-            f"it is {facts.platform}, and PLATFORM is {settings.platform}",
-            f"PLATFORM={facts.platform}, or another host",
+            f"it is {facts.platform}, and PLATFORM is {','.join(named)}",
+            f"PLATFORM={','.join((*named, facts.platform))}, or another host",
         )
     return report.ok("architecture", facts.platform)
 

@@ -62,6 +62,9 @@ def judge(
 ) -> list[Verdict]:
     """Say of each image whether it goes: not the newest of its repository, and used by nobody.
 
+    An image that is part of an index, with a tag of its own besides, stays and goes with that, and does not
+    count among the newest.
+
     Args:
         held: newest first in each repository.
         uses: digest -> what hosts do with it.
@@ -69,8 +72,12 @@ def judge(
         also: further digests that stay -> why.
     """
     places: dict[str, int] = defaultdict(int)
-    verdicts = []
+    verdicts = {}
+    indexes = [(each.repository, part, each) for each in held for part in each.parts]
+    parts = {(repository, part) for repository, part, _ in indexes}
     for each in held:
+        if (each.repository, each.digest) in parts:
+            continue
         places[each.repository] += 1
         names = (each.digest, *each.parts)
         reasons = [words for name in names for words in uses.get(name, ())]
@@ -79,12 +86,22 @@ def judge(
             reasons.append(f"among the newest {keep}")
         if not each.created_at:
             reasons.append("its age is not known")
-        verdicts.append(Verdict(held=each, stays=", ".join(dict.fromkeys(reasons))))
-    return verdicts
+        verdicts[each] = Verdict(held=each, stays=", ".join(dict.fromkeys(reasons)))
+    staying = {(name, part): index for name, part, index in indexes if verdicts[index].stays}
+    for each in held:
+        if each not in verdicts:
+            index = staying.get((each.repository, each.digest))
+            stays = f"part of {', '.join(index.tags) or index.digest}" if index else ""
+            verdicts[each] = Verdict(held=each, stays=stays)
+    return [verdicts[each] for each in held]
 
 
 def orphans(verdicts: Sequence[Verdict], uses: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """The parts of indexes that go, which nothing else has any more: repository and digest."""
+    """The parts of indexes that go, which nothing else has any more: repository and digest.
+
+    Those that have a verdict of their own are left out.
+    """
+    judged = {(each.held.repository, each.held.digest) for each in verdicts}
     stay = {
         (each.held.repository, digest)
         for each in verdicts
@@ -92,7 +109,7 @@ def orphans(verdicts: Sequence[Verdict], uses: Mapping[str, Sequence[str]]) -> l
         for digest in (each.held.digest, *each.held.parts)
     }
     going = ((each.held.repository, part) for each in verdicts if not each.stays for part in each.held.parts)
-    return [pair for pair in dict.fromkeys(going) if pair not in stay and pair[1] not in uses]
+    return [pair for pair in dict.fromkeys(going) if pair not in stay | judged and pair[1] not in uses]
 
 
 def _held(registry: Registry, repository: str, digest: str) -> Held:

@@ -74,7 +74,14 @@ class Build(_Frozen):
     source: Source
     jar: Jar
     image: Image | None = None
+    others: tuple[Image, ...] = ()
+    """The same for the other platforms of a fleet that has several."""
     tag: str = ""
     tag_given: bool = False
     """Whether the user chose the tag; a computed one may grow a suffix at the push."""
     pushed: Pushed | None = None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """One for each platform; none before `image`."""
+        return (self.image, *self.others) if self.image else ()

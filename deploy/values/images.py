@@ -22,6 +22,8 @@ class Content:
     """`registry/repository@digest`, as the hosts know the registry."""
     layers: tuple[Layer, ...]
     """Lowest first."""
+    platform: str = ""
+    """The one whose hosts get these layers; empty: every host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Download:
         )
 
 
-def to_pull(contents: Iterable[Content], stock: Stock) -> Download:
+def to_pull(contents: Iterable[Content], stock: Stock, platform: str) -> Download:
     """What an engine fetches when it pulls images one after the other.
 
     It skips a layer only when it has it above the very same layers, and fetches all from the first that it
@@ -62,6 +64,8 @@ def to_pull(contents: Iterable[Content], stock: Stock) -> Download:
     chains = list(stock.chains)
     total = Download(size=0, layers=0, whole_size=0, whole_layers=0)
     for content in contents:
+        if content.platform not in {"", platform}:
+            continue
         chain = tuple(layer.diff_id for layer in content.layers)
         there = max((_common(chain, other) for other in chains), default=0)
         missing = content.layers[there:]

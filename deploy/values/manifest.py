@@ -31,6 +31,8 @@ class Manifest:
     digest: str
     """SHA-256 of the bytes that came, so it holds even if the registry's header lies."""
     content: Mapping[str, Any]
+    size: int = 0
+    """Bytes."""
 
     @property
     def is_index(self) -> bool:

@@ -110,15 +110,18 @@ def parse_git_ref(text: str) -> str:
     return text
 
 
-def parse_platform(text: str) -> str:
-    """A platform as Docker writes it.
+def parse_platforms(text: str) -> tuple[str, ...]:
+    """Platforms as Docker writes them, comma separated; each once.
 
     Raises:
-        ValueError: no platform that a host of ours can have.
+        ValueError: one that no host of ours can have, or two of one architecture.
     """
-    if not _PLATFORM.fullmatch(text):
-        raise ValueError("use a platform as linux/amd64 or linux/arm64")
-    return text
+    platforms = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not all(map(_PLATFORM.fullmatch, platforms)):
+        raise ValueError("use platforms as linux/amd64 or linux/amd64,linux/arm64")
+    if len({platform.split("/")[1] for platform in platforms}) < len(platforms):
+        raise ValueError("use one platform of an architecture")
+    return platforms
 
 
 def parse_run_as(text: str) -> str:

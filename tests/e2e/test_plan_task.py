@@ -204,17 +204,13 @@ def test_what_is_told_of_a_pull_is_what_the_engine_pulls(releases: Releases, lay
 
 def estimate(releases: Releases, host: Host, image: str) -> Download:
     from deploy.registry import open_registry
-    from deploy.rollout.release import image_facts
-    from deploy.values.images import Content
+    from deploy.rollout.registered import contents_of, images_of
 
-    registry = open_registry(releases.settings(), None)
     repository, _, digest = image.removeprefix("registry:5000/").partition("@")
-    manifest = registry.image_manifest(repository, digest)
-    config = registry.config(repository, manifest.config.digest)
-    facts = image_facts(config, [layer.size for layer in manifest.layers])
+    images = images_of(open_registry(releases.settings(), None), repository, digest)
     with releases.sandbox.connect(host) as connection, closing(through(connection)) as client:
         stock: Stock = take_stock(client.api)
-    return to_pull([Content(image=image, layers=facts.layers)], stock)
+    return to_pull(contents_of(image, images), stock, *images)
 
 
 @pytest.fixture

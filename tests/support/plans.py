@@ -52,7 +52,7 @@ def a_rollout(release: Release = NEW, **changes: Any) -> Rollout:
     return Rollout(
         wanted=Wanted(
             release=release,
-            platform="linux/amd64",
+            platforms=("linux/amd64",),
             app_port=wishes().app_port,
             strategy=changes.pop("strategy", "auto"),
             user=(10001, 10001),

@@ -310,5 +310,10 @@ def test_with_the_option_one_is_not_refused() -> None:
 
 def wanted(*, adopt: bool) -> Wanted:
     return Wanted(
-        release=ONE, platform="linux/amd64", app_port=AT, strategy="auto", user=(10001, 10001), adopt=adopt
+        release=ONE,
+        platforms=("linux/amd64",),
+        app_port=AT,
+        strategy="auto",
+        user=(10001, 10001),
+        adopt=adopt,
     )

@@ -71,7 +71,7 @@ def test_nothing_of_what_a_rollout_wants_is_left_out_of_the_hash() -> None:
     """A new field of Wanted counts without being listed anywhere."""
     rollout = a_rollout(LATER)
     planned = a_plan()
-    others: list[dict[str, Any]] = [{"platform": "linux/arm64"}, {"user": (1, 1)}, {"contents": ()}]
+    others: list[dict[str, Any]] = [{"platforms": ("linux/arm64",)}, {"user": (1, 1)}, {"contents": ()}]
     for other in others:
         wanted: Wanted = replace(rollout.wanted, **other)
         with pytest.raises(InputError):

@@ -56,7 +56,7 @@ def test_a_host_that_fits_has_nothing_but_hooks() -> None:
         ({}, {"memory": None}, "memory", "warning", "MEMORY=700m"),
         ({}, {"memory": 2**31}, "memory", "error", "MEMORY"),
         ({}, {"cpus": 4.0}, "memory", "error", "CPUS=2"),
-        ({}, {"platform": "linux/arm64"}, "architecture", "error", "PLATFORM=linux/amd64"),
+        ({}, {"platform": ("linux/arm64",)}, "architecture", "error", "PLATFORM=linux/arm64,linux/amd64"),
         ({"groups": ()}, {}, "user", "warning", "docker.sock"),
     ],
 )

@@ -17,8 +17,11 @@ stocks = st.lists(st.lists(st.sampled_from("abcdef"), max_size=5).map(tuple), ma
 )
 
 
+AMD, ARM = "linux/amd64", "linux/arm64"
+
+
 def sizes(*chains: str, of: tuple[Content, ...] = (APP,)) -> tuple[int, int]:
-    fetched = to_pull(of, Stock(chains=tuple(tuple(chain) for chain in chains)))
+    fetched = to_pull(of, Stock(chains=tuple(tuple(chain) for chain in chains)), AMD)
     return fetched.size, fetched.layers
 
 
@@ -43,13 +46,22 @@ def test_what_the_image_before_brings_is_not_fetched_twice() -> None:
     assert sizes(of=(APP, proxy)) == (156, 5)
 
 
+def test_a_host_fetches_what_is_for_its_platform() -> None:
+    arm = Content(image="app", layers=(Layer(diff_id="z", size=7),), platform=ARM)
+    amd = Content(image="app", layers=(BASE,), platform=AMD)
+    every = Content(image="all", layers=(Layer(diff_id="y", size=1),))
+    assert to_pull([arm, amd, every], Stock(), ARM).size == 8
+    assert to_pull([arm, amd, every], Stock(), AMD).size == 31
+    assert to_pull([arm], Stock(), AMD).whole_layers == 0
+
+
 @given(contents, stocks)
 def test_never_more_than_the_whole_and_nothing_the_second_time(some: list[Content], stock: Stock) -> None:
-    first = to_pull(some, stock)
+    first = to_pull(some, stock, AMD)
     assert 0 <= first.size <= first.whole_size
     assert 0 <= first.layers <= first.whole_layers
     pulled = tuple(tuple(layer.diff_id for layer in content.layers) for content in some)
-    assert to_pull(some, Stock(chains=stock.chains + pulled)).size == 0
+    assert to_pull(some, Stock(chains=stock.chains + pulled), AMD).size == 0
 
 
 @given(contents, stocks, stocks)
@@ -57,4 +69,4 @@ def test_more_images_on_the_host_never_mean_more_to_fetch(
     some: list[Content], stock: Stock, more: Stock
 ) -> None:
     both = Stock(chains=stock.chains + more.chains)
-    assert to_pull(some, both).size <= to_pull(some, stock).size
+    assert to_pull(some, both, AMD).size <= to_pull(some, stock, AMD).size

@@ -13,7 +13,7 @@ from deploy.values.names import (
     parse_image,
     parse_image_path,
     parse_login,
-    parse_platform,
+    parse_platforms,
     parse_run_as,
 )
 
@@ -35,8 +35,6 @@ GOOD: list[tuple[Callable[[str], str], str]] = [
     (parse_git_ref, "feature/JIRA-1_x"),
     (parse_git_ref, "v1.0+5"),
     (parse_git_ref, "a" * 40),
-    (parse_platform, "linux/arm64"),
-    (parse_platform, "linux/arm/v7"),
     (parse_run_as, "1000"),
     (parse_run_as, "10001:0"),
     (parse_health_path, "/"),
@@ -46,7 +44,7 @@ GOOD: list[tuple[Callable[[str], str], str]] = [
     (one_of("a", "b"), "b"),
 ]
 
-BAD: list[tuple[Callable[[str], str], str, list[str]]] = [
+BAD: list[tuple[Callable[[str], object], str, list[str]]] = [
     (
         parse_app_name,
         "use a-z, 0-9 and single -",
@@ -114,9 +112,14 @@ BAD: list[tuple[Callable[[str], str], str, list[str]]] = [
         ],
     ),
     (
-        parse_platform,
+        parse_platforms,
         "linux/amd64",
-        ["", "arm64", "windows/amd64", "linux/x86", "linux/arm64/v9", "linux/arm64\n"],
+        ["", "arm64", "windows/amd64", "linux/x86", "linux/arm64/v9", "linux/arm64,", "linux/arm64,arm"],
+    ),
+    (
+        parse_platforms,
+        "one platform of an architecture",
+        ["linux/arm64,linux/arm64/v8", "linux/arm/v7,linux/amd64,linux/arm/v6"],
     ),
     (parse_run_as, "not root", ["", "0", "0:0", "root", "app", "1000:", "-1", "1_0", "9999999999", "1:2:3"]),
     (

@@ -1,18 +1,19 @@
 import pytest
 
-from deploy.hosts.platform import common_platform
-from deploy.values.errors import HostError
+from deploy.hosts.platform import platforms_of
 
 
 @pytest.mark.parametrize(
-    ("machine", "platform"),
-    [("aarch64", "linux/arm64"), ("x86_64", "linux/amd64"), ("riscv64", "linux/riscv64")],
+    ("machines", "platforms"),
+    [
+        (["aarch64", "aarch64"], ("linux/arm64",)),
+        (["x86_64"], ("linux/amd64",)),
+        (["riscv64"], ("linux/riscv64",)),
+        (["x86_64", "aarch64", "x86_64"], ("linux/amd64", "linux/arm64")),
+        (["aarch64", "x86_64"], ("linux/amd64", "linux/arm64")),
+    ],
 )
-def test_hosts_of_one_kind_have_its_platform(machine: str, platform: str) -> None:
-    assert common_platform({"192.0.2.10": machine, "192.0.2.11": machine}) == platform
-
-
-def test_hosts_of_several_kinds_are_refused_by_name() -> None:
-    with pytest.raises(HostError) as caught:
-        common_platform({"192.0.2.10": "aarch64", "192.0.2.11": "x86_64"})
-    assert caught.value.details == ("192.0.2.10: linux/arm64", "192.0.2.11: linux/amd64")
+def test_the_platforms_of_hosts_each_once_and_in_one_order(
+    machines: list[str], platforms: tuple[str, ...]
+) -> None:
+    assert platforms_of(machines) == platforms

@@ -19,11 +19,11 @@ from tests.support.settings import make_settings
 LOGS = Mount(source="/srv/logs", target="/logs")
 
 
-def wanted(*, platform: str = "linux/amd64", strategy: str = "auto", **spec: Any) -> Wanted:
+def wanted(*, platforms: tuple[str, ...] = ("linux/amd64",), strategy: str = "auto", **spec: Any) -> Wanted:
     release = a_release(spec=ContainerSpec(environment={}, port=8080, **spec))
     return Wanted(
         release=release,
-        platform=platform,
+        platforms=platforms,
         app_port=Published(port=8080),
         strategy=strategy,
         user=(10001, 10001),
@@ -64,9 +64,10 @@ def test_somebody_else_on_our_port() -> None:
 
 @pytest.mark.fault(7)
 def test_an_image_for_another_machine() -> None:
-    text = said(host_facts(), wanted(platform="linux/arm64"))
+    text = said(host_facts(), wanted(platforms=("linux/arm64",)))
     assert "linux/arm64" in text
     assert "PLATFORM=linux/amd64" in text
+    assert said(host_facts(), wanted(platforms=("linux/arm64", "linux/amd64"))) == ""
 
 
 def test_limits_above_the_host() -> None:

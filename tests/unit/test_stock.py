@@ -55,6 +55,22 @@ def test_the_parts_of_an_index_go_with_it_unless_something_else_has_them() -> No
     assert orphans(verdicts, {D: ["web1 keeps it"]}) == []
 
 
+def test_a_part_with_a_tag_of_its_own_goes_with_its_index_and_is_counted_with_it() -> None:
+    new, old = held(A, 3.0, parts=(B,)), held(C, 2.0, parts=(D,))
+    images = (new, held(B, 3.0), old, held(D, 2.0))
+    assert gone(*images) == [C, D]
+    assert gone(*images, keep=2) == []
+    assert gone(*images, uses={D: ["web1 runs it"]}) == []
+    verdicts = judge(images, {}, keep=1, also={})
+    assert orphans(verdicts, {}) == []
+    assert verdicts[1].stays == f"part of {A}"
+
+
+def test_a_part_of_two_indexes_stays_with_the_one_that_stays() -> None:
+    images = (held(A, 3.0, parts=(B,)), held(B, 3.0), held(C, 2.0, parts=(B, D)), held(D, 2.0))
+    assert gone(*images) == [C, D]
+
+
 def test_a_host_uses_what_its_containers_run_and_what_its_engine_has() -> None:
     listed: list[dict[str, Any]] = [
         {"Id": "1", "Image": f"r/app@{A}", "ImageID": "i1", "State": "running", "Labels": {labels.DIGEST: A}},

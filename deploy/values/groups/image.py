@@ -49,14 +49,14 @@ class ImageKeys(Keys):
         ),
     ] = "nginx:1.30"
     platform: Annotated[
-        str | None,
+        tuple[str, ...],
         Key(
             group="Image",
-            doc="Platform to build for; left out, the hosts are asked.",
+            doc="Platform to build for, or several, comma separated; left out, the hosts are asked.",
             example="linux/arm64",
-            parse=names.parse_platform,
+            parse=names.parse_platforms,
         ),
-    ] = None
+    ] = ()
     image_secrets: Annotated[
         Literal["refuse", "warn"],
         Key(
