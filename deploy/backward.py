@@ -9,7 +9,7 @@ from deploy.pipeline import DeployOptions, engine_info, ready_settings, tell
 from deploy.values.settings import Settings
 
 if TYPE_CHECKING:
-    from deploy.registry import Registry
+    pass
 
 
 def releases(run: Run, settings: Settings) -> Sequence[dict[str, object]]:
@@ -31,9 +31,6 @@ def rollback(
     manner = options.manner()
     ready = ready_settings(run, settings)
 
-    def registry() -> "Registry":
-        return open_registry(ready, engine_info(run))
-
     wish = GoingBack(
         settings=ready,
         to=to,
@@ -41,7 +38,7 @@ def rollback(
         manner=manner,
         now=datetime.now(UTC),
         deployed_by=who(),
-        registry=registry,
+        registry=lambda: open_registry(ready, engine_info(run)),
         learn=run.mask.learn,
     )
     tell(run, roll_back(wish, Bench(root=run.root, mask=run.mask), run.stream))
@@ -49,15 +46,18 @@ def rollback(
 
 def repair(run: Run, settings: Settings, options: DeployOptions) -> None:
     """Bring every host to the release that the fleet is on."""
+    from deploy.registry import open_registry
     from deploy.rollout.repair import Mending
     from deploy.rollout.repair import repair as mend
     from deploy.rollout.site import Bench
 
+    ready = ready_settings(run, settings)
     wish = Mending(
-        settings=ready_settings(run, settings),
+        settings=ready,
         manner=options.manner(),
         now=datetime.now(UTC),
         by=who(),
         learn=run.mask.learn,
+        registry=lambda: open_registry(ready, engine_info(run)),
     )
     tell(run, mend(wish, Bench(root=run.root, mask=run.mask), run.stream))

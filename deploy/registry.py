@@ -186,6 +186,10 @@ class Registry:
         headers = {"Content-Type": media_type} if media_type else {}
         return self._request(method, where, repository, headers, actions="pull,push", data=content)
 
+    def relay(self, method: str, path: str, repository: str, headers: Mapping[str, str]) -> requests.Response:
+        """An answer as it comes, whatever its status; its content is still to be read."""
+        return self._request(method, path, repository, headers, stream=True)
+
     def check(self, response: requests.Response, wanted: str) -> None:
         """Refuse an answer that is none.
 

@@ -18,6 +18,7 @@ hypothesis.settings.load_profile("untimed")
 pytest_plugins = [
     "tests.support.leak_guard",
     "tests.support.registry",
+    "tests.support.secured",
     "tests.support.sandbox",
     "tests.support.applications",
     "tests.support.rollouts",

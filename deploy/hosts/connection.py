@@ -9,7 +9,7 @@ import logging
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,9 @@ from typing import Any, Self
 import paramiko
 
 from deploy.hosts import opening, refusals
+from deploy.hosts.channel import ChannelSocket
 from deploy.hosts.link import GIVE_UP_AFTER, Watch
+from deploy.hosts.tunnel import Tunnel, refused
 from deploy.values.errors import HostError
 from deploy.values.inventory import Access, Host
 
@@ -139,6 +141,32 @@ class Connection:
             HostError: the server forbids forwarding, or the link broke.
         """
         return self._open("direct-tcpip", timeout, (address, port))
+
+    def listen(self, port: int, serve: Callable[[ChannelSocket], None], *, key: str) -> Tunnel:
+        """Have the host listen on a port of its loopback, and serve here what connects to it.
+
+        Args:
+            port: on the host.
+            serve: called with each connection, in a thread of its own.
+            key: the setting that names the port, for a refusal.
+
+        Raises:
+            HostError: the port is taken, the server forbids it, or the link broke.
+        """
+        try:
+            return Tunnel(self._transport, port, serve)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            if not self.alive():
+                raise self.broken(error) from error
+            raise refused(self.host.name, self.user, port, key, taken=self._answers(port)) from error
+
+    def _answers(self, port: int) -> bool:
+        """Whether something listens on a port of the host's loopback."""
+        try:
+            self.open_direct("127.0.0.1", port, timeout=5).close()
+        except (OSError, HostError):
+            return False
+        return True
 
     def broken(self, cause: object = "") -> HostError:
         """The error that says this link is gone, or misbehaves."""

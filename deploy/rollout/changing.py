@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from deploy.gateway import Gateway
 from deploy.hooks import BEFORE, facts_of, run_hook
+from deploy.hosts.fleet import on_each
 from deploy.hosts.lock import Owner
 from deploy.rollout.audit import Audit
 from deploy.rollout.execute import execute
@@ -64,7 +66,12 @@ class Fleet:
     """By the monotonic clock."""
 
     def carry_out(
-        self, plan: Plan, bench: Bench, *, registry_auth: Mapping[str, str] | None = None
+        self,
+        plan: Plan,
+        bench: Bench,
+        *,
+        registry_auth: Mapping[str, str] | None = None,
+        gateway: Gateway | None = None,
     ) -> Result:
         """Do a plan, or put every touched host back.
 
@@ -72,11 +79,15 @@ class Fleet:
             plan: what to do.
             bench: where the evidence of a failure goes.
             registry_auth: for pulls, as the Docker SDK's `auth_config`.
+            gateway: what hosts pull through, which then is what lets them in; None where they reach the
+                registry, or pull nothing.
 
         Raises:
             HookFailed: the hook `pre-deploy` said no; nothing was changed.
             HostError, RolledBack, LeftBroken, LeftDifferent, Interrupted: as `execute` says.
         """
+        if gateway:
+            registry_auth = gateway.auth_config
         ready = {
             host: replace(site, registry_auth=registry_auth, ask=partial(self._ask, bench))
             for host, site in self.sites.items()
@@ -84,6 +95,9 @@ class Fleet:
         balancers = next(iter(ready.values())).balancers
         ready |= {site.host.name: replace(site, registry_auth=registry_auth) for site in balancers}
         self._tell(plan)
+        if plan.changes and gateway:
+            with self.stream.step("tunnel", f"the registry on port {gateway.port} of every host's loopback"):
+                on_each(list(ready.values()), lambda site: site.session.open_gateway(gateway))
         if plan.changes:
             facts = facts_of(self.audit.account(), bench.mask)
             run_hook(BEFORE, facts, root=bench.root, stream=self.stream)

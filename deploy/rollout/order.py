@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from deploy import credentials
+from deploy.gateway import gateway_to
 from deploy.registry import Registry, open_registry
 from deploy.rollout.nginx import OLDEST_NGINX, made_from, nginx_version
 from deploy.rollout.plan import Wishes
@@ -79,6 +80,7 @@ def order(
         ),
         inventory=settings.inventory(),
         registry_auth=login.auth_config() if login else None,
+        gateway=gateway_to(lambda: registry, settings, (release.image, release.proxy_image)),
         image=image,
         manner=manner or Manner(),
     )

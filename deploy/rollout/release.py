@@ -89,7 +89,7 @@ def make_release(
         InputError: the build has not been pushed.
     """
     pushed = _pushed(build)
-    registry = settings.registry_for_hosts or pushed.registry
+    registry = settings.registry_at_hosts
     release = Release(
         id=new_rollout_id(now),
         app=settings.app_name,

@@ -7,7 +7,9 @@ from datetime import datetime
 from docker.errors import APIError
 
 from deploy import credentials
+from deploy.gateway import gateway_to
 from deploy.hosts.fleet import on_each
+from deploy.registry import Registry
 from deploy.rollout import asking
 from deploy.rollout.balancers import balancers_over
 from deploy.rollout.changing import Intent, changing
@@ -47,6 +49,8 @@ class Mending:
     """`user@machine`."""
     learn: Callable[[Iterable[str]], None]
     """Hears the secrets of the fleet's release, which today's settings may not know."""
+    registry: Callable[[], Registry]
+    """Opens the settings' registry; called only where hosts pull through this machine."""
 
 
 def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
@@ -70,7 +74,9 @@ def repair(wish: Mending, bench: Bench, stream: Stream) -> Result:
         wish.learn(plan.release.spec.secret_values())
         pulls = _lacking(pasts, plan.release.id) or plan.balancers
         auth = credentials.for_pulls(settings) if pulls else None
-        return fleet.carry_out(plan, bench, registry_auth=auth)
+        images = (plan.release.image, plan.release.proxy_image)
+        gateway = gateway_to(wish.registry, settings, images) if pulls else None
+        return fleet.carry_out(plan, bench, registry_auth=auth, gateway=gateway)
 
 
 def _intent(wish: Mending) -> Intent:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploy import credentials
+from deploy.gateway import gateway_to
 from deploy.hosts.fleet import on_each
 from deploy.registry import Registry
 from deploy.rollout import asking
@@ -99,7 +100,7 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
         rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())
         plan = survey(rollout, fleet.sites, stream, asks=asking.there(bench.root)).plan
-        return fleet.carry_out(plan, bench, registry_auth=rollout.registry_auth)
+        return fleet.carry_out(plan, bench, registry_auth=rollout.registry_auth, gateway=rollout.gateway)
 
 
 def _intent(wish: GoingBack) -> Intent:
@@ -139,8 +140,7 @@ def _choose(wish: GoingBack, entry: Entry, fleet: Mapping[str, Past], stream: St
 
 def _pullable(entry: Entry, settings: Settings) -> str:
     """The image's reference at today's registry, which may be known by another address than then."""
-    registry = settings.registry_for_hosts or settings.registry
-    return f"{registry}/{parse_reference(entry.image).path}@{entry.digest}"
+    return f"{settings.registry_at_hosts}/{parse_reference(entry.image).path}@{entry.digest}"
 
 
 def _rollout(
@@ -159,6 +159,7 @@ def _rollout(
     if wish.current_settings:
         app_port, proxies = settings.app_port, made_from(proxy_image, settings.app_port)
     release = _release(wish, chosen, image, proxy_image)
+    pulls = bool(chosen.missing or settings.balancers)
     return Rollout(
         wanted=Wanted(
             release=release,
@@ -178,7 +179,8 @@ def _rollout(
             proxy_made_from=proxies,
         ),
         inventory=settings.inventory(),
-        registry_auth=credentials.for_pulls(settings) if chosen.missing or settings.balancers else None,
+        registry_auth=credentials.for_pulls(settings) if pulls else None,
+        gateway=gateway_to(wish.registry, settings, (release.image, proxy_image)) if pulls else None,
         manner=wish.manner,
     )
 

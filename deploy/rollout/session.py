@@ -1,15 +1,16 @@
 """What leads to a host for as long as a rollout lasts; where it is cut, another takes its place."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 
 from docker import DockerClient
 
+from deploy.gateway import Gateway, open_gateway
 from deploy.hosts.connection import Connection
 from deploy.hosts.engine import through
 from deploy.hosts.lock import Lock, Owner
-from deploy.values.errors import Failure
+from deploy.values.errors import Failure, HostError
 
 
 @dataclass(kw_only=True)
@@ -31,6 +32,8 @@ class Session:
     """Takes the lock once more."""
     stack: ExitStack
     """Where what was opened again is given back at the end."""
+    gateway: Gateway | None = None
+    """The registry, where the host reaches it through this connection."""
 
     def is_held(self) -> bool:
         """Whether the connection is up and the lock is ours, as far as this side can tell."""
@@ -55,6 +58,18 @@ class Session:
             lock = opened.enter_context(self.take(connection))
             self.stack.push(opened.pop_all())
         self.connection, self.lock = connection, lock
+        if self.gateway:
+            with suppress(HostError):  # a host that goes back to what it has pulls nothing
+                self.open_gateway(self.gateway)
+
+    def open_gateway(self, gateway: Gateway) -> None:
+        """Have the host find the registry on its loopback, until the session ends.
+
+        Raises:
+            HostError: the port is taken there, or the SSH server forbids it.
+        """
+        self.stack.enter_context(open_gateway(self.connection, gateway))
+        self.gateway = gateway
 
     def reach_engine(self) -> None:
         """Ask the engine anew, through the connection as it is now.

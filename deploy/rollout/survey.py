@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from deploy.gateway import Gateway
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
 from deploy.rollout import nginx, steps
@@ -46,6 +47,8 @@ class Rollout:
     inventory: Inventory
     registry_auth: Mapping[str, str] | None
     """As the Docker SDK's `auth_config`."""
+    gateway: Gateway | None = None
+    """What the hosts pull through; None where they reach the registry."""
     image: ImageFacts | None = None
     """What the release's image says of itself; None when it was not asked."""
     manner: Manner = Manner()

@@ -29,7 +29,7 @@ def roll_out(rollout: Rollout, bench: Bench, stream: Stream, *, planned: Planned
         seen = survey(leaving_out(rollout, fleet.left_out), fleet.sites, stream, asks=asks)
         if planned:
             refuse_moved(planned, seen)
-        return fleet.carry_out(seen.plan, bench, registry_auth=rollout.registry_auth)
+        return fleet.carry_out(seen.plan, bench, registry_auth=rollout.registry_auth, gateway=rollout.gateway)
 
 
 def _intent(rollout: Rollout) -> Intent:

@@ -14,11 +14,12 @@ from docker.errors import APIError
 
 from deploy import credentials, engine
 from deploy.causes import explain
+from deploy.gateway import gateway_to, open_gateway
 from deploy.hosts.connection import SESSIONS_NEEDED, Connection, connect
 from deploy.hosts.engine import through
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
-from deploy.registry import open_registry
+from deploy.registry import Registry, open_registry
 from deploy.setup import authority, tls, trust
 from deploy.setup.findings import HERE, Finding, Reporter, disk, of_host, trusted
 from deploy.setup.machine import jdk_version
@@ -41,11 +42,6 @@ class Patient:
     root: Path
     environ: Mapping[str, str]
     stream: Stream
-
-    @property
-    def registry_at_hosts(self) -> str:
-        """The registry as hosts know it."""
-        return self.settings.registry_for_hosts or self.settings.registry
 
 
 def examine(patient: Patient) -> list[Finding]:
@@ -177,7 +173,7 @@ def _host(patient: Patient, host: Host) -> Iterator[Finding]:
             patient.settings, trust.of_hosts(patient.settings), serves=host in patient.settings.hosts
         )
         yield from of_host(facts, patient.settings, wish, serves=host in patient.settings.hosts)
-        yield from _registry_there(report, patient, client, facts)
+        yield from _registry_there(report, patient, connection, client, facts)
 
 
 def _facts(patient: Patient, connection: Connection, client: docker.DockerClient) -> HostFacts:
@@ -217,16 +213,25 @@ def _channels(report: Reporter, connection: Connection) -> Iterator[Finding]:
 
 
 def _registry_there(
-    report: Reporter, patient: Patient, client: docker.DockerClient, facts: HostFacts
+    report: Reporter,
+    patient: Patient,
+    connection: Connection,
+    client: docker.DockerClient,
+    facts: HostFacts,
 ) -> Iterator[Finding]:
     """Whether the host's own engine reaches the registry, trusts it and is let in.
 
     `POST /auth` is the engine's part of `docker login`; it stores nothing. Source: Engine API, SystemAuth.
     """
-    registry, settings = patient.registry_at_hosts, patient.settings
-    with _told(report, "registry") as failures:
+    settings = patient.settings
+    registry = settings.registry_at_hosts
+    with _told(report, "registry") as failures, ExitStack() as stack:
         login = _login(settings)
-        auth = login.auth_config() if login else {"username": "", "password": ""}
+        auth: Mapping[str, str] = login.auth_config() if login else {"username": "", "password": ""}
+        gateway = gateway_to(lambda: _registry_of(patient), settings, ())
+        if gateway:
+            stack.enter_context(open_gateway(connection, gateway))
+            auth = gateway.auth_config
         api: Any = client.api
         try:
             api._result(
@@ -237,6 +242,13 @@ def _registry_there(
             return
         yield report.ok("registry", f"its Docker reaches {registry}, and is let in")
     yield from failures
+
+
+def _registry_of(patient: Patient) -> Registry:
+    info: Mapping[str, Any] | None = None
+    with suppress(Failure), closing(engine.local(patient.stream, patient.environ)) as client:
+        info = client.info()
+    return open_registry(patient.settings, info)
 
 
 def _registry_refused(

@@ -1,7 +1,8 @@
 """How a host's engine comes to trust the registry: what must be there for it, and whether it is.
 
 `ca`: the authority's certificate lies where Docker looks for it, read anew at each connection. `insecure`:
-the engine lists the registry among those that it speaks plain HTTP to. `system`: as the host is.
+the engine lists the registry among those that it speaks plain HTTP to. `system`: as the host is. `tunnel`: it
+needs not, for what it pulls comes through the SSH connection, on its own loopback.
 
 Sources: docs.docker.com/engine/security/certificates/, docs.docker.com/reference/cli/dockerd/
 """
@@ -24,7 +25,7 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s*([A-Za-z0-9+/=\s]+?)-----END C
 class Trust:
     """What hosts are to trust."""
 
-    kind: Literal["ca", "insecure", "system"]
+    kind: Literal["ca", "insecure", "system", "tunnel"]
     registry: str
     """`host[:port]`, as the engine in question knows it."""
     authority: str = ""
@@ -52,7 +53,9 @@ def of_hosts(settings: Settings) -> Trust:
     Raises:
         InputError: REGISTRY_CA cannot be read, or holds no certificate.
     """
-    return _trust(settings, settings.registry_for_hosts or settings.registry)
+    if settings.trust == "tunnel":
+        return Trust(kind="tunnel", registry=settings.registry_at_hosts)
+    return _trust(settings, settings.registry_at_hosts)
 
 
 def of_this_machine(settings: Settings) -> Trust:
@@ -96,8 +99,11 @@ def certificates(text: str) -> frozenset[str]:
 
 
 def _trust(settings: Settings, registry: str) -> Trust:
-    if settings.trust != "ca":
-        return Trust(kind=settings.trust, registry=registry)
+    kind = settings.trust
+    if kind == "tunnel":  # of a machine that reaches the registry itself
+        kind = "ca" if settings.registry_ca else "system"
+    if kind != "ca":
+        return Trust(kind=kind, registry=registry)
     return Trust(kind="ca", registry=registry, authority=_authority(settings.registry_ca or ""))
 
 

@@ -64,6 +64,10 @@ def _registry(given: Given) -> Iterator[tuple[str, str]]:
     if "REGISTRY_PASSWORD" in given.keys and "REGISTRY_USER" not in given.keys:
         yield "REGISTRY_PASSWORD", "needs REGISTRY_USER"
     trust = given.values.get("REGISTRY_TRUST")
+    if trust == "tunnel" and "REGISTRY_FOR_HOSTS" in given.keys:
+        yield "REGISTRY_FOR_HOSTS", "means nothing with REGISTRY_TRUST=tunnel; remove it"
+    if trust != "tunnel" and "REGISTRY_TUNNEL_PORT" in given.keys:
+        yield "REGISTRY_TUNNEL_PORT", "means nothing without REGISTRY_TRUST=tunnel"
     if trust == "ca" and "REGISTRY_CA" not in given.keys:
         yield "REGISTRY_TRUST", "ca needs REGISTRY_CA, the file that hosts are to have"
     if trust == "insecure" and "REGISTRY_CA" in given.keys:

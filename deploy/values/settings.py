@@ -31,9 +31,16 @@ class Settings(ApplicationKeys, ImageKeys, RegistryKeys, HostsKeys, ContainerKey
     """What to tell the user about where the settings came from, once, before the work."""
 
     @property
-    def trust(self) -> Literal["ca", "insecure", "system"]:
+    def trust(self) -> Literal["ca", "insecure", "system", "tunnel"]:
         """REGISTRY_TRUST, or what it means to leave it out."""
         return self.registry_trust or ("ca" if self.registry_ca else "system")
+
+    @property
+    def registry_at_hosts(self) -> str:
+        """The registry as the hosts know it; through a tunnel it is on their own loopback."""
+        if self.trust == "tunnel":
+            return f"127.0.0.1:{self.registry_tunnel_port}"
+        return self.registry_for_hosts or self.registry
 
     def secret_values(self) -> frozenset[str]:
         """Every text that must never be shown; each line of a secret of several lines too."""

@@ -69,7 +69,9 @@ class Releases:
             "secrets": {"TOKEN": SecretStr(SECRET)},
         }
         given = bare_settings(**{**known, "image": known["app_name"], **changes})
-        own = {"proxy_image": changes["proxy_image"]} if "proxy_image" in changes else {}
+        own: dict[str, Any] = {
+            key: changes[key] for key in ("proxy_image", "registry_trust") if key in changes
+        }
         chosen = {"hosts": only} if only else {}
         return self.sandbox.sandbox.apply(given).model_copy(update={**own, **chosen})
 
@@ -123,12 +125,14 @@ class Releases:
 
     def repair(self, **changes: Any) -> Result:
         """Bring the fleet to one release, as `repair` does."""
+        settings = self.settings(**changes)
         wish = Mending(
-            settings=self.settings(**changes),
+            settings=settings,
             manner=Manner(wait=25),
             now=datetime.now(UTC),
             by="other@desk",
             learn=lambda secrets: None,
+            registry=lambda: open_registry(settings, None),
         )
         self.events.clear()
         return repair(wish, Bench(root=self.root, mask=mask), Stream(self.events.append, *self.acting))

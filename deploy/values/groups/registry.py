@@ -59,12 +59,22 @@ class RegistryKeys(Keys):
         ),
     ] = None
     registry_trust: Annotated[
-        Literal["ca", "insecure", "system"] | None,
+        Literal["ca", "insecure", "system", "tunnel"] | None,
         Key(
             group="Registry",
             doc="How hosts trust the registry: ca (by REGISTRY_CA's file), insecure (plain HTTP, as their "
-            "daemon.json lists), system (as they are); left out, ca with REGISTRY_CA, else system.",
+            "daemon.json lists), system (as they are), tunnel (not at all: they pull through this machine); "
+            "left out, ca with REGISTRY_CA, else system.",
             example="insecure",
-            parse=names.one_of("ca", "insecure", "system"),
+            parse=names.one_of("ca", "insecure", "system", "tunnel"),
         ),
     ] = None
+    registry_tunnel_port: Annotated[
+        int,
+        Key(
+            group="Registry",
+            doc="Port of the hosts' loopback where they find the registry with REGISTRY_TRUST=tunnel.",
+            example="15001",
+            parse=addresses.parse_port,
+        ),
+    ] = 15000
