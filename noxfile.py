@@ -68,7 +68,7 @@ def e2e(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Every fault of the table, and whatever takes long, on a sandbox; prints the table with its rows."""
     everywhere = ("tests/unit", "tests/e2e", "tests/integration", "tests/faults")
-    _pytest(session, *everywhere, "-m", "fault or thorough", "--timeout=1500", *SIDE_BY_SIDE)
+    _pytest(session, *everywhere, "-m", "fault or thorough or story", "--timeout=1500", *SIDE_BY_SIDE)
 
 
 @nox.session

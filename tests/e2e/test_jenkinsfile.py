@@ -93,7 +93,7 @@ def test_the_steps_lead_from_a_new_clone_to_an_application_that_answers(job: Job
 @pytest.mark.security(9)
 def test_a_debug_run_tells_more_and_no_secret(job: Job) -> None:
     """--debug turns on the logging of every library; this test is watched for leaks as all of these are."""
-    command = "./invokew --debug deploy --profile=dev --build=build/build.json --force"
+    command = "./invokew --debug deploy --profile=dev --force"
     done = job.run(dataclasses.replace(STEPS[-1], command=command))
     assert done.returncode == 0, done.stderr[-4000:]
     assert "paramiko.transport" in done.stderr

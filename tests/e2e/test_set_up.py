@@ -26,6 +26,7 @@ from tests.support.rollouts import invoke
 from tests.support.sandbox import RunningSandbox, bare_settings
 from tests.support.tiny import push_tiny
 
+pytestmark = pytest.mark.story
 PASSWORD = canary("registry")
 CERTIFICATES = "/etc/docker/certs.d"
 

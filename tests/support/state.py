@@ -11,7 +11,7 @@ from deploy.values.inventory import Host
 from tests.support.rollouts import APP, Releases
 
 LOOK = """
-docker ps -aq --no-trunc | xargs -r docker inspect; echo; echo --
+docker ps -aq --no-trunc | xargs -r docker inspect 2> /dev/null; echo; echo --
 docker network ls --format '{{.Name}}'; echo --
 find /tmp /home/deploy /root -xdev -type f ! -path '*/.jarship/*' ! -name 'jarship-*.lock' \
     ! -name 'runc-process*'; echo --
