@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from deploy.preparing import preparing
 from deploy.values.errors import Failure
 
+NEEDS_AN_ENGINE = frozenset({"integration", "e2e"})
 SESSIONS = ("lint", "types", "unit", "integration", "e2e")
 REPORT = Path("build", "checks.json")
 """What Nox tells of each session: its result, its seconds."""
@@ -32,12 +35,8 @@ def check(root: Path, sessions: Sequence[str] = SESSIONS) -> None:
     report.unlink(missing_ok=True)
     nox = (sys.executable, "-m", "nox")
     argv = (*nox, "--non-interactive", f"--report={report}", "--sessions", *sessions)
-    with subprocess.Popen(argv, cwd=root, stdin=subprocess.DEVNULL, process_group=0) as process:
-        try:
-            code = process.wait()
-        except BaseException:
-            _interrupt(process)
-            raise
+    with preparing(root) if NEEDS_AN_ENGINE & set(sessions) else nullcontext():
+        code = _run(argv, root)
     if code:
         failed = _failed(report) or sessions
         raise Failure(
@@ -45,6 +44,15 @@ def check(root: Path, sessions: Sequence[str] = SESSIONS) -> None:
             why="What went wrong is told above.",
             advice=f"To run one alone: {shlex.join(nox)} -s {failed[0]}",
         )
+
+
+def _run(argv: Sequence[str], root: Path) -> int:
+    with subprocess.Popen(argv, cwd=root, stdin=subprocess.DEVNULL, process_group=0) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            _interrupt(process)
+            raise
 
 
 def _failed(report: Path) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import pytest
 
 from deploy.artifact.jar import build_jar
+from deploy.preparing import alone
 from deploy.setup.machine import ensure_jdk
 from deploy.values.build import Build
 from deploy.values.events import Event, Stream
-from tests.support.alone import alone
 from tests.support.settings import make_settings
 
 ROOT = Path(__file__).parents[2]

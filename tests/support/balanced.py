@@ -7,12 +7,12 @@ from typing import Any
 import docker
 import pytest
 
+from deploy.preparing import alone
 from deploy.sandbox import life
 from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.inventory import Host
 from deploy.values.result import Result
-from tests.support.alone import alone
 from tests.support.matrix import Steady
 from tests.support.rollouts import APP, Releases
 from tests.support.sandbox import ROOT, RunningSandbox, bare_settings, home_of_tests

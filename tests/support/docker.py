@@ -8,10 +8,10 @@ import docker
 import pytest
 
 from deploy import engine
+from deploy.preparing import alone
 from deploy.setup.machine import ensure_engine
 from deploy.values.errors import Failure
 from deploy.values.events import Stream
-from tests.support.alone import alone
 
 
 def available(environ: Mapping[str, str] = os.environ) -> docker.DockerClient:

@@ -11,11 +11,11 @@ import docker
 import pytest
 import requests
 
+from deploy.preparing import alone
 from deploy.sandbox import images
 from deploy.setup.authority import Certificate
 from deploy.values import labels
 from deploy.values.events import Stream
-from tests.support.alone import alone
 from tests.support.images import remove_images
 from tests.support.tars import tar_of
 

@@ -10,6 +10,7 @@ import docker
 import pytest
 
 from deploy.hosts.connection import Connection, connect
+from deploy.preparing import alone
 from deploy.sandbox import life
 from deploy.sandbox.value import Sandbox
 from deploy.values.addresses import format_host
@@ -17,7 +18,6 @@ from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.inventory import Access, Host
 from deploy.values.settings import Settings
-from tests.support.alone import alone
 
 ROOT = Path(__file__).parents[2]
 KEEP = "KEEP_SANDBOX"

@@ -10,12 +10,12 @@ from pathlib import Path
 import docker
 
 from deploy.artifact.push import push
+from deploy.preparing import alone
 from deploy.sandbox import images
 from deploy.values import labels
 from deploy.values.build import Build
 from deploy.values.events import Stream
 from deploy.values.settings import Settings
-from tests.support.alone import alone
 from tests.support.builds import build_of_image
 from tests.support.images import EPOCH, OURS, load_image
 from tests.support.tars import tar_of

@@ -18,6 +18,10 @@ def good(session):
     session.run(sys.executable, "-c", "import sys; assert sys.stdin.read() == ''; open('good', 'w')")
 
 @nox.session(venv_backend="none")
+def integration(session):
+    session.run(sys.executable, "-c", "open('integrated', 'w')")
+
+@nox.session(venv_backend="none")
 def bad(session):
     session.run(sys.executable, "-c", "raise SystemExit(3)")
 
@@ -54,6 +58,12 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "noxfile.py").write_text(NOXFILE)
     (tmp_path / "slow.py").write_text(SLOW)
     return tmp_path
+
+
+def test_what_could_not_be_prepared_is_left_to_the_sessions(project: Path) -> None:
+    """There is no package here to prepare by."""
+    check(project, ["integration"])
+    assert (project / "integrated").exists()
 
 
 def test_every_session_runs_without_input(project: Path) -> None:
