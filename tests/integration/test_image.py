@@ -249,7 +249,7 @@ def test_an_image_for_another_architecture_is_built_without_emulation(
     engine: docker.DockerClient, jar: Path
 ) -> None:
     base = load_image(engine, f"{OURS}/base:arm64", tar_of({"base": b"arm"}), platform="linux/arm64")
-    built = build(engine, build_of_jar(jar), base_image=base, platform="linux/arm64")
+    built = build(engine, build_of_jar(jar), base_image=base, platform=("linux/arm64",))
     assert built.image is not None
     assert built.image.platform == "linux/arm64"
     assert inspect(engine, built)["Architecture"] == "arm64"
@@ -267,7 +267,7 @@ def test_a_base_image_for_another_architecture_is_refused_before_the_build(
     engine.images.get(BASE).tag(base)
     engine.images.push(base)
     with pytest.raises(BuildError, match=rf"{base} is not there for linux/arm64") as refused:
-        build(engine, build_of_jar(jar), base_image=base, platform="linux/arm64")
+        build(engine, build_of_jar(jar), base_image=base, platform=("linux/arm64",))
     assert "linux/amd64" in refused.value.why
     assert "PLATFORM" in refused.value.advice
 

@@ -187,7 +187,7 @@ def test_an_image_for_another_platform_is_built_as_long_as_nothing_runs(
     engine: docker.DockerClient, project: Path
 ) -> None:
     arm = load_image(engine, f"{OURS}/own-base:arm", tar_of({"arm": b"arm"}), platform="linux/arm64")
-    wish: dict[str, Any] = {"platform": "linux/arm64", "nocache": True}
+    wish: dict[str, Any] = {"platform": ("linux/arm64",), "nocache": True}
     built = build(engine, project, f"FROM {arm}\nCOPY target /\n", **wish)
     assert inspect(engine, built)["Architecture"] == "arm64"
     with pytest.raises(BuildError, match="cannot be built here for linux/arm64: RUN") as refused:
@@ -204,7 +204,7 @@ def test_a_base_image_of_another_platform_is_refused_before_the_build(
     engine.images.get(BASE).tag(base)
     engine.images.push(base)
     with pytest.raises(BuildError, match=rf"{base} is not there for linux/arm64"):
-        build(engine, project, f"FROM {base}\nCOPY target /\n", platform="linux/arm64")
+        build(engine, project, f"FROM {base}\nCOPY target /\n", platform=("linux/arm64",))
 
 
 def test_stages_and_programs_of_this_machine_are_built(
