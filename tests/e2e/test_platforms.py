@@ -57,18 +57,19 @@ def for_both(releases: Releases, version: str, proxy: str) -> Build:
 def test_each_host_runs_the_image_for_its_platform_and_goes_back_to_it(
     releases: Releases, proxy: str
 ) -> None:
-    digests = []
+    pushed = []
     for version in ("1", "2"):
         build = for_both(releases, version, proxy)
-        assert build.pushed is not None
-        digests.append(build.pushed.digest)
+        pushed.append(build)
         releases.deploy(build, proxy_image=proxy)
         assert releases.versions() == [version, version]
     for host in releases.hosts:
         image = releases.containers(host)[APP]["Config"]["Image"]
-        assert image.endswith(digests[1]), "of the index, and so the same on a host of another kind"
+        assert pushed[1].pushed is not None
+        assert image.endswith(pushed[1].pushed.digest), "of the index, and so the same on a host of another kind"
     releases.roll_back()
     assert releases.versions() == ["1", "1"]
     releases.deploy(releases.build("3"))
-    releases.roll_back(to="2")
+    # By its own tag, as other tests may have pushed a "2" of theirs before.
+    releases.roll_back(to=pushed[1].tag)
     assert releases.versions() == ["2", "2"]
