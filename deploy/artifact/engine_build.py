@@ -1,9 +1,11 @@
 """What an image is built of, and its build by the engine; the same for every Dockerfile."""
 
 import hashlib
+import io
 import json
+import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,7 @@ from docker.errors import APIError
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import transfer
+from deploy.artifact.layers import LayerTar
 from deploy.values.build import Build
 from deploy.values.errors import BuildError
 from deploy.values.events import Stream
@@ -137,6 +140,41 @@ def take_or_build(bench: Bench, recipe: Recipe, build: Callable[[Path], None]) -
         build(Path(directory))
     _forget_old(bench.client, recipe)
     return bench.client.images.get(recipe.name)
+
+
+def build_of_tars(
+    tars: Sequence[LayerTar], recipe: Recipe, directory: Path, bench: Bench
+) -> tuple[Built, ...]:
+    """Build an image of tars alone, which its Dockerfile adds by their names; as `run_build` does.
+
+    Args:
+        tars: the layers.
+        recipe: what the image is made of.
+        directory: an existing one, for the context.
+        bench: where it is built.
+    """
+    with _context(recipe.dockerfile, tars, directory / "context.tar").open("rb") as context:
+        return run_build(bench.client, context, recipe, nocache=bench.nocache)
+
+
+def _context(dockerfile: str, tars: Iterable[LayerTar], path: Path) -> Path:
+    """The whole build context: the Dockerfile and the layers. Nothing else can get into the image."""
+    with tarfile.open(path, "w") as context:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size, member.mode = len(dockerfile.encode()), 0o644
+        context.addfile(member, io.BytesIO(dockerfile.encode()))
+        for tar in tars:
+            with tar.path.open("rb") as content:
+                member = tarfile.TarInfo(f"{tar.name}.tar")
+                member.size, member.mode = tar.path.stat().st_size, 0o644
+                context.addfile(member, content)
+    return path
+
+
+def told_of(tars: Iterable[LayerTar], built: Iterable[Built]) -> list[Told]:
+    """What is to be told of layers that were tars."""
+    cached = {one.instruction for one in built if one.cached}
+    return [Told(name=tar.name, size=tar.size, reused=f"ADD {tar.name}.tar /" in cached) for tar in tars]
 
 
 def run_build(

@@ -1,8 +1,6 @@
 """From a jar to an image of the local engine, with the same layers for the same jar."""
 
 import hashlib
-import io
-import tarfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +9,18 @@ from docker import DockerClient
 from docker.models.images import Image as EngineImage
 
 from deploy.artifact import own_dockerfile as own
-from deploy.artifact import transfer
+from deploy.artifact import shared_classes, transfer
 from deploy.artifact.engine_build import (
     STEP,
     Bench,
-    Built,
     Given,
     Recipe,
-    Told,
-    run_build,
+    build_of_tars,
     take_or_build,
     tell_layers,
+    told_of,
 )
-from deploy.artifact.layers import LayerTar, Split, split_jar, write_layers
+from deploy.artifact.layers import Split, split_jar, write_layers
 from deploy.values import labels
 from deploy.values.build import Build, Image, Source
 from deploy.values.errors import InputError
@@ -79,7 +76,9 @@ def build_image(
 
 def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str]:
     """An image with a layer for each part of the jar, and its base."""
-    settings, client, stream = bench.settings, bench.client, bench.stream
+    settings, stream = bench.settings, bench.stream
+    if settings.cds:
+        shared_classes.refuse(given, engine_platform(bench.client))
     base, reference = _base(given, bench)
     if not split.indexed:
         stream.warning(
@@ -87,8 +86,9 @@ def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str
             "Spring Boot 2.4 and newer write one; older: layered() in bootJar, or <layers> in Maven.",
             step=STEP,
         )
+    dockerfile = (bench.root / (shared_classes.DOCKERFILE if settings.cds else DOCKERFILE)).read_text()
     recipe = Recipe(
-        dockerfile=(bench.root / DOCKERFILE).read_text().replace(LAUNCHER, split.main_class),
+        dockerfile=dockerfile.replace(LAUNCHER, split.main_class),
         base=settings.base_image,
         base_id=base.id or "",
         platform=given.platform,
@@ -100,10 +100,11 @@ def _layered(given: Given, split: Split, bench: Bench) -> tuple[EngineImage, str
     )
 
     def build(directory: Path) -> None:
+        if settings.cds:
+            shared_classes.build(given, split, recipe, directory, bench)
+            return
         tars = write_layers(given.jar, split, directory, recipe.application_time)
-        context = _context(recipe.dockerfile, tars, directory / "context.tar")
-        with context.open("rb") as content:
-            _tell_layers(tars, run_build(client, content, recipe, nocache=bench.nocache), stream)
+        tell_layers(told_of(tars, build_of_tars(tars, recipe, directory, bench)), stream)
 
     return take_or_build(bench, recipe, build), settings.base_image
 
@@ -170,26 +171,6 @@ def image_labels(build: Build, app: str) -> dict[str, str]:
         labels.BOOT_VERSION: build.jar.boot_version,
     }
     return {name: value for name, value in stated.items() if value}
-
-
-def _tell_layers(tars: tuple[LayerTar, ...], built: tuple[Built, ...], stream: Stream) -> None:
-    cached = {one.instruction for one in built if one.cached}
-    layers = [Told(name=tar.name, size=tar.size, reused=f"ADD {tar.name}.tar /" in cached) for tar in tars]
-    tell_layers(layers, stream)
-
-
-def _context(dockerfile: str, tars: tuple[LayerTar, ...], path: Path) -> Path:
-    """The whole build context: the Dockerfile and the layers. Nothing else can get into the image."""
-    with tarfile.open(path, "w") as context:
-        member = tarfile.TarInfo("Dockerfile")
-        member.size, member.mode = len(dockerfile.encode()), 0o644
-        context.addfile(member, io.BytesIO(dockerfile.encode()))
-        for tar in tars:
-            with tar.path.open("rb") as content:
-                member = tarfile.TarInfo(f"{tar.name}.tar")
-                member.size, member.mode = tar.path.stat().st_size, 0o644
-                context.addfile(member, content)
-    return path
 
 
 def _image(image: EngineImage, base: str) -> Image:

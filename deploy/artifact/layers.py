@@ -7,9 +7,10 @@ on the way included. What changes at another rate lies in another tar, so that a
 import calendar
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from deploy.artifact.boot_jar import MANIFEST, parse_manifest, read_layers
 from deploy.values.errors import BuildError
@@ -98,12 +99,46 @@ def write_layers(jar: Path, split: Split, into: Path, application_time: int) -> 
             sends it as the Last-Modified of static resources, and browsers keep what seems old for long; so
             it must move with the content, while everything else has one time for all builds.
     """
-    tars = [_write_home(into / f"{HOME}.tar")]
+    tars = [write_home(into / f"{HOME}.tar")]
     with zipfile.ZipFile(jar) as archive:
         for layer in LAYERS:
             time = application_time if layer == APPLICATION else FIXED_TIME
-            tars.append(_write_layer(archive, split.files[layer], into / f"{layer}.tar", layer, time))
+            files = {name: content_of(archive, name) for name in split.files[layer]}
+            tars.append(write_layer(files, into / f"{layer}.tar", time))
     return tuple(tars)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a file of a layer holds."""
+
+    size: int
+    """Bytes."""
+    open: Callable[[], IO[bytes]]
+
+
+def content_of(archive: zipfile.ZipFile, name: str) -> Content:
+    """A file of an open jar."""
+    return Content(size=archive.getinfo(name).file_size, open=lambda: archive.open(name))
+
+
+def write_layer(files: Mapping[str, Content], path: Path, time: int) -> LayerTar:
+    """Write one layer's tar, called `<layer>.tar`.
+
+    Args:
+        files: by their path below the application's directory, in the tar's order.
+        path: where to.
+        time: what every file gets, in seconds since the epoch; directories have one for all builds.
+    """
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for directory in _directories(files):
+            tar.addfile(_directory(directory))
+        for name, file in files.items():
+            member = tarfile.TarInfo(f"{APP_DIRECTORY}/{name}")
+            member.mode, member.mtime, member.size = 0o644, time, file.size
+            with file.open() as content:
+                tar.addfile(member, content)
+    return LayerTar(name=path.stem, path=path, size=sum(file.size for file in files.values()))
 
 
 def _by_layer(
@@ -143,24 +178,8 @@ def _time(entry: zipfile.ZipInfo) -> int:
     return max(FIXED_TIME, calendar.timegm(entry.date_time))
 
 
-def _write_layer(
-    archive: zipfile.ZipFile, names: Sequence[str], path: Path, layer: str, time: int
-) -> LayerTar:
-    size = 0
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for directory in _directories(names):
-            tar.addfile(_directory(directory))
-        for name in names:
-            member = tarfile.TarInfo(f"{APP_DIRECTORY}/{name}")
-            member.mode, member.mtime = 0o644, time
-            member.size = archive.getinfo(name).file_size
-            with archive.open(name) as content:
-                tar.addfile(member, content)
-            size += member.size
-    return LayerTar(name=layer, path=path, size=size)
-
-
-def _write_home(path: Path) -> LayerTar:
+def write_home(path: Path) -> LayerTar:
+    """Write the tar of the directory that the application's user owns."""
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(_directory("home"))
         home = _directory(HOME_DIRECTORY)

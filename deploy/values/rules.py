@@ -28,7 +28,7 @@ class Given:
 
 def broken_rules(given: Given) -> Iterator[tuple[str, str]]:
     """Each broken rule, as the key to blame and what is wrong with it, what to write."""
-    for rule in (_source, _sandbox, _registry, _hosts, _container, _variables):
+    for rule in (_source, _image, _sandbox, _registry, _hosts, _container, _variables):
         yield from rule(given)
 
 
@@ -39,6 +39,13 @@ def _source(given: Given) -> Iterator[tuple[str, str]]:
         yield "APP_SOURCE", "required, write APP_SOURCE=directory or APP_GIT_URL=url"
     if given.both("APP_SOURCE", "APP_GIT_REF") and "APP_GIT_URL" not in given.keys:
         yield "APP_GIT_REF", "means nothing with APP_SOURCE; write APP_GIT_URL or remove it"
+
+
+def _image(given: Given) -> Iterator[tuple[str, str]]:
+    if given.values.get("CDS") and "DOCKERFILE" in given.keys:
+        yield "CDS", "class data are of Jarship's own layers; remove CDS or DOCKERFILE"
+    if given.values.get("CDS") and len(given.values.get("PLATFORM", ())) > 1:
+        yield "CDS", "means running the application, which this machine can for one platform; remove it"
 
 
 def _sandbox(given: Given) -> Iterator[tuple[str, str]]:

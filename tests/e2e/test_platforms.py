@@ -63,10 +63,11 @@ def test_each_host_runs_the_image_for_its_platform_and_goes_back_to_it(
         pushed.append(build)
         releases.deploy(build, proxy_image=proxy)
         assert releases.versions() == [version, version]
+    assert pushed[1].pushed is not None
     for host in releases.hosts:
         image = releases.containers(host)[APP]["Config"]["Image"]
-        assert pushed[1].pushed is not None
-        assert image.endswith(pushed[1].pushed.digest), "of the index, and so the same on a host of another kind"
+        # Of the index, and so the same on a host of another kind.
+        assert image.endswith(pushed[1].pushed.digest)
     releases.roll_back()
     assert releases.versions() == ["1", "1"]
     releases.deploy(releases.build("3"))

@@ -31,6 +31,8 @@ def broken(texts: dict[str, str]) -> dict[str, str]:
         HERE | {"BALANCERS": "b", "REGISTRY_FOR_HOSTS": "r2:5000", "APP_GIT_TOKEN": "t0k"},
         HERE | {"LOG_FILE": "/logs/a.log", "MOUNTS": "/srv/logs:/logs,/srv/conf:/conf:ro"},
         HERE | {"APP_ENV_X": "1", "SECRET_Y": "2"},
+        HERE | {"CDS": "false", "DOCKERFILE": "Dockerfile"},
+        HERE | {"CDS": "true", "PLATFORM": "linux/amd64"},
     ],
 )
 def test_what_goes_together(texts: dict[str, str]) -> None:
@@ -43,6 +45,8 @@ def test_what_goes_together(texts: dict[str, str]) -> None:
         (HERE | {"APP_GIT_URL": "https://h/a"}, "APP_GIT_URL", "not both"),
         ({"REGISTRY": "r:1", "HOSTS": "h"}, "APP_SOURCE", "required"),
         (HERE | {"APP_GIT_REF": "main"}, "APP_GIT_REF", "means nothing with APP_SOURCE"),
+        (HERE | {"CDS": "true", "DOCKERFILE": "Dockerfile"}, "CDS", "remove CDS or DOCKERFILE"),
+        (HERE | {"CDS": "true", "PLATFORM": "linux/amd64,linux/arm64"}, "CDS", "for one platform"),
         (HERE | {"HOSTS": "sandbox"}, "REGISTRY", "HOSTS=sandbox needs REGISTRY=sandbox"),
         (SANDBOX | {"HOSTS": "h"}, "REGISTRY", "REGISTRY=sandbox needs HOSTS=sandbox"),
         (SANDBOX | {"REGISTRY_FOR_HOSTS": "r:1"}, "REGISTRY_FOR_HOSTS", "remove it"),

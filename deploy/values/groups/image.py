@@ -39,6 +39,16 @@ class ImageKeys(Keys):
             parse=parse_inner_path,
         ),
     ] = None
+    cds: Annotated[
+        bool,
+        Key(
+            group="Image",
+            doc="Whether the image carries class data, which Java starts faster with: the application is run "
+            "once for them while the image is built.",
+            example="true",
+            parse=names.parse_truth,
+        ),
+    ] = False
     proxy_image: Annotated[
         str,
         Key(
