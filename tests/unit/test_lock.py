@@ -50,9 +50,12 @@ class Pipes:
 
     def recv(self, size: int) -> bytes:
         assert self.process.stdout
-        if not select.select([self.process.stdout], [], [], self._timeout)[0]:
-            raise TimeoutError
-        return os.read(self.process.stdout.fileno(), size)
+        try:
+            if not select.select([self.process.stdout], [], [], self._timeout)[0]:
+                raise TimeoutError
+            return os.read(self.process.stdout.fileno(), size)
+        except ValueError as closed:
+            raise OSError("Socket is closed") from closed
 
     def recv_stderr(self, size: int) -> bytes:
         assert self.process.stderr
