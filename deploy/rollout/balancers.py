@@ -5,11 +5,13 @@ from collections.abc import Collection, Iterator, Mapping
 from deploy.hosts.fleet import on_each
 from deploy.hosts.probe import gather
 from deploy.rollout import asking, balancer
+from deploy.rollout.past import Past
 from deploy.rollout.site import Site
 from deploy.values.addresses import Published
 from deploy.values.balancing import Balancer, Balancing, balancer_name, member_of
 from deploy.values.errors import HostError
 from deploy.values.facts import HostFacts
+from deploy.values.settings import Settings
 
 
 def balancers_over(
@@ -50,6 +52,30 @@ def balancers_over(
         asks_out=asking.OUT in asks,
         asks_back=asking.BACK in asks,
     )
+
+
+def balancers_before(
+    fleet: Mapping[str, Past], sites: Mapping[str, Site], settings: Settings, *, asks: Collection[str]
+) -> Balancing:
+    """Ask every balancer over hosts that run what tells of no release, by today's settings.
+
+    Args:
+        fleet: the hosts.
+        sites: the same, as they are reached.
+        settings: today's.
+        asks: as `balancers_over` takes them.
+
+    Raises:
+        HostError: one could not serve there; nothing has been changed.
+    """
+    return balancers_over(
+        sites, app=settings.app_name, platforms=platforms_of(fleet), at=settings.app_port, asks=asks
+    )
+
+
+def platforms_of(fleet: Mapping[str, Past]) -> tuple[str, ...]:
+    """Of the hosts, which the proxies' image is for."""
+    return tuple(sorted({past.facts.platform for past in fleet.values()}))
 
 
 def _look(site: Site, app: str, at: Published) -> tuple[HostFacts, Balancer]:

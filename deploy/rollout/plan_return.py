@@ -1,20 +1,24 @@
 """The plan of going back to an adopted container: its place is given back to it, as it had it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.rollout.adoption import Adoption
+from deploy.rollout.balance import Balance
 from deploy.rollout.found import Found, as_serving, before
 from deploy.rollout.past import Past
-from deploy.rollout.stages import batched, together, turns
+from deploy.rollout.stages import batched, together
 from deploy.rollout.strategy import choose
 from deploy.values.adopting import ADOPTED
 from deploy.values.adopting_steps import GiveBack, Reinstate, Return
+from deploy.values.balancing import Balancing
 from deploy.values.errors import HostError
 from deploy.values.plan import HostPlan, Plan
 from deploy.values.release import ContainerSpec, HealthCheck, Release
 from deploy.values.settings import Settings
 from deploy.values.steps import Prune, Serving, Step, StopIdle, StopOld
+
+NO_BALANCING = Balancing()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +50,19 @@ class _Host:
         return as_serving(serving, self.release.health) if serving and serving.running else None
 
 
-def plan_return(pasts: Mapping[str, Past], settings: Settings, *, everywhere: bool = True) -> Plan:
+def plan_return(
+    pasts: Mapping[str, Past],
+    settings: Settings,
+    balancing: Balancing = NO_BALANCING,
+    *,
+    everywhere: bool = True,
+) -> Plan:
     """Plan how every host goes back to the container that was adopted there.
 
     Args:
         pasts: by host name, in their order.
         settings: today's.
+        balancing: what stands before the hosts; balancers stay as they are, but send to no host meanwhile.
         everywhere: whether every host must have one; else those with nothing of ours are left alone.
 
     Raises:
@@ -62,17 +73,33 @@ def plan_return(pasts: Mapping[str, Past], settings: Settings, *, everywhere: bo
     _refuse(pasts)
     hosts = {name: _host(name, past, settings) for name, past in pasts.items()}
     ill = {name: host for name, host in hosts.items() if not host.is_well}
-    first, rest = turns(list(ill), settings.batch)
+    balance = _balance(hosts, settings, balancing)
+    first, rest, size = balance.turns(list(ill), settings.batch, fleet=len(pasts))
+    serve = {name: _serve_behind(balance, host) for name, host in ill.items()}
     stages = (
-        together("first", {name: _serve(ill[name]) for name in first}),
-        batched("next", {name: _serve(ill[name]) for name in rest}, settings.batch.of(len(pasts))),
+        together("first", {name: serve[name] for name in first}),
+        batched("next", {name: serve[name] for name in rest}, size),
         together("commit", {name: [_reinstate(host)] for name, host in ill.items()}),
         together("prune", {name: _prune(host) for name, host in ill.items()}, after=True),
     )
     return Plan(
-        release=next(iter(hosts.values())).release,
+        release=balance.release,
         hosts=tuple(host.plan for host in hosts.values()),
         stages=tuple(stage for stage in stages if stage.batches),
+        balancers=balance.balancing.balancers,
+    )
+
+
+def _balance(hosts: Mapping[str, _Host], settings: Settings, balancing: Balancing) -> Balance:
+    """The balancers that run; one that does not has no users to keep from a host."""
+    was = {name: host.plan.was for name, host in hosts.items()}
+    return Balance(
+        release=next(iter(hosts.values())).release,
+        balancing=replace(balancing, balancers=tuple(each for each in balancing.balancers if each.running)),
+        app_port=settings.app_port,
+        made_from="",
+        drain_timeout=settings.drain_timeout,
+        serving={name: one.health for name, one in was.items() if one and one.running},
     )
 
 
@@ -129,6 +156,13 @@ def _release(adoption: Adoption, settings: Settings) -> Release:
         spec=ContainerSpec(environment={}, port=adopted.port, memory=adoption.item.memory),
         health=HealthCheck(path="/", port=adopted.port, below=500, timeout=settings.health_timeout),
     )
+
+
+def _serve_behind(balance: Balance, host: _Host) -> list[Step]:
+    """Without users meanwhile; what did not run when it was adopted will have none, and is not put back."""
+    if not host.adoption.adopted.running:
+        return _serve(host)
+    return replace(balance, release=host.release).around(host.plan.host, _serve(host))
 
 
 def _serve(host: _Host) -> list[Step]:

@@ -11,7 +11,7 @@ from deploy.gateway import gateway_to
 from deploy.hosts.fleet import on_each
 from deploy.registry import Registry
 from deploy.rollout import asking
-from deploy.rollout.balancers import balancers_over
+from deploy.rollout.balancers import balancers_before, balancers_over, platforms_of
 from deploy.rollout.changing import Intent, changing
 from deploy.rollout.found import entry_of, release_of
 from deploy.rollout.kept import in_files
@@ -101,7 +101,8 @@ def _plan(
     asks: Collection[str],
 ) -> Plan:
     if goes_back_to_adopted({host: past.found for host, past in fleet.items()}):
-        plan = plan_return(fleet, wish.settings, everywhere=False)
+        over = balancers_before(fleet, sites, wish.settings, asks=asks)
+        plan = plan_return(fleet, wish.settings, over, everywhere=False)
         stream.note(f"The fleet is on {plan.release.tag}.")
         return plan
     item = fleet_release({sites[host].host.place: past.found for host, past in fleet.items()})
@@ -122,13 +123,8 @@ def _plan(
     _refuse(release, wishes, settings, fleet, sites, on_it[0])
     found = {host: past.found for host, past in fleet.items()}
     ways = {host: choose(settings.strategy, release, past.facts, past.found) for host, past in fleet.items()}
-    balancing = balancers_over(sites, app=release.app, platforms=_platforms(fleet), at=app_port, asks=asks)
+    balancing = balancers_over(sites, app=release.app, platforms=platforms_of(fleet), at=app_port, asks=asks)
     return plan_repair(release, item.labels.get(labels.HISTORY, "[]"), found, ways, wishes, balancing)
-
-
-def _platforms(fleet: Mapping[str, Past]) -> tuple[str, ...]:
-    """Of the hosts, which the proxies' image is for."""
-    return tuple(sorted({past.facts.platform for past in fleet.values()}))
 
 
 def _same(one: ContainerFacts, other: ContainerFacts) -> bool:
@@ -148,26 +144,7 @@ def _down(fleet: Mapping[str, Past], release: str) -> list[str]:
 def _release(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[Release, Published, str]:
     """The fleet's release as its containers tell of it, and what the proxies are made from."""
     entry, said = entry_of(item), item.labels
-    known = [one for one in remembered(fleet, entry).values() if one.health]
-    kept = next((one for one in known if one.spec), known[0] if known else None)
-    if kept is None or kept.health is None:
-        raise HostError(
-            f"The containers of {entry.tag} do not tell how they were checked.",
-            advice="Run `invoke deploy`, which replaces them.",
-        )
-    if kept.spec is None and _lacking(fleet, entry.id):
-        raise HostError(
-            f"The containers of {entry.tag} do not tell what they run with.",
-            advice="Run `invoke deploy`, which replaces them.",
-            host=", ".join(_lacking(fleet, entry.id)),
-        )
-    if kept.spec is None and in_files(said) and (down := _down(fleet, entry.id)):
-        raise HostError(
-            f"The secrets of {entry.tag} were files in memory, which a reboot has emptied.",
-            why="Today's settings have others than it ran with.",
-            advice="Run `invoke deploy`, which brings a release with today's.",
-            host=", ".join(down),
-        )
+    spec, health = _spec_and_health(item, fleet)
     made_from = made_from_of(fleet, labels.PROXY)
     if not made_from:
         raise HostError(
@@ -190,15 +167,39 @@ def _release(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[Release, 
         deployed_at=entry.when,
         origin=entry.origin,
         fingerprint=said.get(labels.SETTINGS, ""),
-        spec=kept.spec or _bare(kept.health),
-        health=kept.health,
+        spec=spec,
+        health=health,
     )
     return release, app_port, made_from
 
 
-def _bare(health: HealthCheck) -> ContainerSpec:
-    """What is needed of a container that is there already: where it listens."""
-    return ContainerSpec(environment={}, port=health.port)
+def _spec_and_health(item: ContainerFacts, fleet: Mapping[str, Past]) -> tuple[ContainerSpec, HealthCheck]:
+    """What a release runs with, as any of its containers tells, and how it is checked."""
+    entry = entry_of(item)
+    known = [one for one in remembered(fleet, entry).values() if one.health]
+    kept = next((one for one in known if one.spec), known[0] if known else None)
+    if kept is None or kept.health is None:
+        raise HostError(
+            f"The containers of {entry.tag} do not tell how they were checked.",
+            advice="Run `invoke deploy`, which replaces them.",
+        )
+    if kept.spec is not None:
+        return kept.spec, kept.health
+    if lacking := _lacking(fleet, entry.id):
+        raise HostError(
+            f"The containers of {entry.tag} do not tell what they run with.",
+            advice="Run `invoke deploy`, which replaces them.",
+            host=", ".join(lacking),
+        )
+    if in_files(item.labels) and (down := _down(fleet, entry.id)):
+        raise HostError(
+            f"The secrets of {entry.tag} were files in memory, which a reboot has emptied.",
+            why="Today's settings have others than it ran with.",
+            advice="Run `invoke deploy`, which brings a release with today's.",
+            host=", ".join(down),
+        )
+    # Its containers are there on every host: where they listen is all that is needed of them.
+    return ContainerSpec(environment={}, port=kept.health.port), kept.health
 
 
 def _others(

@@ -9,6 +9,7 @@ from deploy.gateway import gateway_to
 from deploy.hosts.fleet import on_each
 from deploy.registry import Registry
 from deploy.rollout import asking
+from deploy.rollout.balancers import balancers_before
 from deploy.rollout.changing import Intent, changing, leaving_out
 from deploy.rollout.look import look_back
 from deploy.rollout.nginx import made_from, read_made_from
@@ -95,7 +96,8 @@ def roll_back(wish: GoingBack, bench: Bench, stream: Stream) -> Result:
         entry = target(pasts, wish.to)
         stream.note(f"Back to {entry.tag}{_told_of(entry)}.")
         if entry.adopted:
-            return fleet.carry_out(plan_return(pasts, settings), bench)
+            over = balancers_before(pasts, fleet.sites, settings, asks=asking.there(bench.root))
+            return fleet.carry_out(plan_return(pasts, settings, over), bench)
         chosen = _choose(wish, entry, pasts, stream)
         rollout = leaving_out(_rollout(wish, chosen, pasts, fleet.sites), fleet.left_out)
         wish.learn(rollout.wanted.release.spec.secret_values())

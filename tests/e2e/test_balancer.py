@@ -15,6 +15,7 @@ from deploy.values.events import Stream
 from tests.support.balanced import BALANCER, Balanced
 from tests.support.probing import probing, told
 from tests.support.rollouts import APP, Releases, invoke
+from tests.support.shell_pipeline import run_by_hand
 from tests.support.tiny import push_tiny
 
 HOOK = """#!/bin/sh
@@ -282,3 +283,22 @@ def test_a_foreign_container_on_the_balancers_port_is_refused_before_anything(ba
         balanced.deploy(releases.build("1"))
     assert any("port 8080 is taken" in text for text in raised.value.details)
     assert all(releases.untouched(host) for host in balanced.every)
+
+
+@pytest.mark.thorough
+def test_going_back_to_what_was_adopted_loses_nothing_either(balanced: Balanced) -> None:
+    releases = balanced.releases
+    balanced.reset()
+    for host in balanced.hosts:
+        run_by_hand(releases, host, "0.0")
+    balanced.deploy(releases.build("1"), adopt=True)
+    assert balanced.answers() == {"1"}
+    with probing((balanced.balancer,), releases.root) as probe:
+        time.sleep(0.5)
+        result = releases.roll_back(**balanced.wish())
+        time.sleep(0.5)
+    assert [host.now for host in result.hosts] == ["adopted tiny:0.0"] * 2
+    assert not probe.lost, told(probe.requests)
+    assert probe.versions() == ["1", "0.0"]
+    assert balanced.members() == {host.name for host in balanced.hosts}
+    assert not releases.repair(**balanced.wish()).changed

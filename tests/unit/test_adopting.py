@@ -19,10 +19,12 @@ from deploy.rollout.strategy import Way, choose
 from deploy.values import adopting, history, labels
 from deploy.values.addresses import Published
 from deploy.values.adopting import ADOPTED, Adopted, kept_name
+from deploy.values.balancing import Balancer, Balancing
 from deploy.values.errors import HostError
 from deploy.values.history import Entry
 from deploy.values.plan import Plan, Strategy
 from deploy.values.release import Release
+from deploy.values.sizes import Batch
 from tests.support.fake_engine import Container, Fleet
 from tests.support.fleet import a_container, a_release, host_facts, wishes
 from tests.support.settings import make_settings
@@ -78,6 +80,21 @@ def mending(fleet: Fleet) -> Plan:
     item = fleet_release(here)
     ways = {host: Way(strategy="start-first", why="asked") for host in here}
     return plan_repair(RELEASES[release_of(item)], item.labels[labels.HISTORY], here, ways, wishes())
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_going_back_keeps_users_away_from_a_host_meanwhile(runs: bool) -> None:
+    fleet = adopted()
+    members = {host: f"{host}:8080" for host in HOSTS}
+    balancer = Balancer(host="b1", container="1", running=runs, members=tuple(members.values()))
+    balancing = Balancing(balancers=(balancer,), members=members, asks_out=True)
+    settings = make_settings(app_name="hello", strategy="start-first", batch=Batch(percent=100))
+    plan = plan_return(pasts_of(fleet), settings, balancing)
+    own = ["give-back", "return", "stop"]
+    around = ["take-out", "ask-out", *own, "put-back"] if runs else ["ask-out", *own]
+    for host in HOSTS:
+        assert [step.name for step in plan.steps(host)] == [*around, "reinstate"]
+    assert [len(batch) for stage in plan.stages for batch in stage.batches][:2] == [2, 1], "one serves on"
 
 
 def every_kill(make: Any, plan: Any, *, undoing: bool = False) -> Iterator[Fleet]:
