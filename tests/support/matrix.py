@@ -48,6 +48,10 @@ AFTER_A_KILL = {"discard": "health", "idle": "stop"}
 AFTER_COMMIT = ("prune",)
 """Steps from which there is no way back: the release is in service on every host."""
 NOT_RECREATE = ("drain",)
+UNDER_WAY_SECONDS = 2.0
+"""What a host was told before its deployer was killed ends in this time: a removal, a reload of nginx.
+
+And nginx forgets an address after a second, which the engine may have given to the next container."""
 LOCK_SECONDS = 20
 """When the lock of an owner that was killed is free at the latest."""
 
@@ -205,6 +209,8 @@ def killed(
             held.go_on()
             time.sleep(after)
         held.kill()
+    if after:
+        time.sleep(UNDER_WAY_SECONDS)
     left = _without_lock(steady.states())
     if strategy == "start-first" and step not in ON_EMPTY_HOSTS:
         assert {state.answers for state in left.values()} <= {steady.version(old), steady.version(new)}
