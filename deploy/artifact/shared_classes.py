@@ -86,13 +86,13 @@ def build(given: Given, split: Split, recipe: Recipe, directory: Path, bench: Be
     """
     tars = write_flat(given.jar, split, directory, recipe.application_time)
     bare = replace(recipe, context="without class data")
-    build_of_tars([*tars, _write_data({}, directory)], bare, directory, bench)
+    told = told_of(tars, build_of_tars([*tars, _write_data({}, directory)], bare, directory, bench))
     try:
         with bench.stream.step("cds", "Run the application once, for its class data"):
             data = _learn(bare, directory, bench.client)
-        every = [*tars, _write_data({ARCHIVE: data}, directory)]
-        built = build_of_tars(every, recipe, directory, replace(bench, nocache=False))
-        tell_layers(told_of(every, built), bench.stream)
+        last = _write_data({ARCHIVE: data}, directory)
+        built = build_of_tars([*tars, last], recipe, directory, replace(bench, nocache=False))
+        tell_layers([*told, *told_of([last], built)], bench.stream)
     finally:
         bench.client.api.remove_image(bare.name)
 

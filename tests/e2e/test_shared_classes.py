@@ -12,7 +12,7 @@ import pytest
 from deploy.artifact.image import build_image
 from deploy.values.build import Build
 from deploy.values.errors import BuildError
-from deploy.values.events import Stream
+from deploy.values.events import Event, Stream
 from tests.support.applications import Application
 from tests.support.builds import build_of_jar
 from tests.support.images import OURS, remove_images
@@ -70,14 +70,19 @@ def test_another_resource_changes_the_two_layers_on_top(
 ) -> None:
     settings = releases.settings(**{**WISH, "cds": True})
 
+    events: list[Event] = []
+
     def image(build: Build) -> Build:
-        return build_image(build, settings, ROOT, releases.engine, Stream())
+        return build_image(build, settings, ROOT, releases.engine, Stream(events.append))
 
     one = image(build_of_jar(hello.jar, app="hello"))
     assert image(build_of_jar(hello.jar, app="hello")).image == one.image, "there already, not run again"
     other = image(with_file(hello, tmp_path, "page.txt", "another"))
     assert [a == b for a, b in zip(layers(one), layers(other), strict=True)][-2:] == [False, False]
     assert layers(one)[:-2] == layers(other)[:-2]
+    told: list[Any] = [event.data["layers"] for event in events if "layers" in event.data]
+    reused = {layer["name"]: layer["reused"] for layer in told[-1]}
+    assert {"dependencies": True, "application": False, "cds": False}.items() <= reused.items()
     left: list[Any] = releases.engine.containers.list(all=True, filters={"ancestor": settings.image})
     assert not left
 
