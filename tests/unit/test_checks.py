@@ -48,6 +48,8 @@ from deploy.checks import check
 def end(number, frame):
     raise SystemExit(143)
 
+# Both, as a task does: what it starts can be interrupted then, also where this process was to ignore SIGINT.
+signal.signal(signal.SIGINT, end)
 signal.signal(signal.SIGTERM, end)
 check(Path(sys.argv[1]), ["slow"])
 """
