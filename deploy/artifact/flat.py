@@ -29,7 +29,6 @@ from deploy.artifact.layers import (
 
 JAR = "app.jar"
 LIBRARIES = "lib/"
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 _LOADER = "org/springframework/boot/loader/"
 _LOADERS_SERVICE = "META-INF/services/java.nio.file.spi.FileSystemProvider"
 _JAR_MODE = re.compile(r"spring-boot-jarmode-[^/]*\.jar")
@@ -121,7 +120,7 @@ def _above(name: str) -> Iterable[str]:
 
 
 def _add(jar: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _EARLIEST)
+    entry = zipfile.ZipInfo(name)  # of 1980, the earliest time that an entry can have
     entry.external_attr = (0o40755 << 16 | 0x10) if name.endswith("/") else 0o100644 << 16
     # Whichever system writes it.
     entry.create_system = 3

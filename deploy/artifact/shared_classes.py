@@ -43,7 +43,6 @@ _RUN = (
     f"-XX:ArchiveClassesAtExit={_WRITTEN}",
     "-Dspring.context.exit=onRefresh",
 )
-_WAY_OUT = "or remove CDS: the image is then built without class data."
 
 
 def refuse(given: Given, here: str) -> None:
@@ -88,7 +87,7 @@ def build(given: Given, split: Split, recipe: Recipe, directory: Path, bench: Be
     bare = replace(recipe, context="without class data")
     told = told_of(tars, build_of_tars([*tars, _write_data({}, directory)], bare, directory, bench))
     try:
-        with bench.stream.step("cds", "Run the application once, for its class data"):
+        with bench.stream.step(LAYER, "Run the application once, for its class data"):
             data = _learn(bare, directory, bench.client)
         last = _write_data({ARCHIVE: data}, directory)
         built = build_of_tars([*tars, last], recipe, directory, replace(bench, nocache=False))
@@ -168,7 +167,8 @@ def _failure(why: str, said: list[str]) -> BuildError:
         "CDS=true: the application could not be run for its class data.",
         why=why,
         advice=f"It runs without settings, secrets and network, in the Spring profile {PROFILE}: leave out "
-        f"there what it cannot do so, in application-{PROFILE}.yml; {_WAY_OUT}",
+        f"there what it cannot do so, in application-{PROFILE}.yml; or remove CDS: the image is then built "
+        "without class data.",
         step=STEP,
         details=said[-_LINES:],
     )

@@ -7,6 +7,7 @@ from deploy.rollout.adoption import Adoption
 from deploy.rollout.balance import Balance
 from deploy.rollout.found import Found, as_serving, before
 from deploy.rollout.past import Past
+from deploy.rollout.plan import NO_BALANCING, finished_plan
 from deploy.rollout.stages import batched, together
 from deploy.rollout.strategy import choose
 from deploy.values.adopting import ADOPTED
@@ -17,8 +18,6 @@ from deploy.values.plan import HostPlan, Plan
 from deploy.values.release import ContainerSpec, HealthCheck, Release
 from deploy.values.settings import Settings
 from deploy.values.steps import Prune, Serving, Step, StopIdle, StopOld
-
-NO_BALANCING = Balancing()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,17 +75,14 @@ def plan_return(
     balance = _balance(hosts, settings, balancing)
     first, rest, size = balance.turns(list(ill), settings.batch, fleet=len(pasts))
     serve = {name: _serve_behind(balance, host) for name, host in ill.items()}
-    stages = (
+    stages = [
         together("first", {name: serve[name] for name in first}),
         batched("next", {name: serve[name] for name in rest}, size),
         together("commit", {name: [_reinstate(host)] for name, host in ill.items()}),
         together("prune", {name: _prune(host) for name, host in ill.items()}, after=True),
-    )
-    return Plan(
-        release=balance.release,
-        hosts=tuple(host.plan for host in hosts.values()),
-        stages=tuple(stage for stage in stages if stage.batches),
-        balancers=balance.balancing.balancers,
+    ]
+    return finished_plan(
+        balance.release, tuple(host.plan for host in hosts.values()), stages, balance.balancing
     )
 
 
